@@ -1,0 +1,70 @@
+# Everything is set up on first use, in .venv; the second time that costs nothing.
+# Any target takes PYTHON=python3.12; on a machine without a GPU, the small build of torch comes with
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make …
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# A kernel named python3 in the user's own Jupyter folder must not win over the environment's.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
+	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
+
+.PHONY: help setup series test test-slow lint editions data lab
+
+help:
+	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
+	@echo "make test        lint, check the notebooks' editions, run the tests and the solved notebooks (smoke)"
+	@echo "make test-slow   the tests that take minutes"
+	@echo "make editions    build student and solved notebooks from notebooks/source; NOTEBOOKS=\"05\" ALL=1"
+	@echo "make lint        ruff"
+	@echo "make data        write the embedded worlds in data/ anew"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make setup       only set up .venv (every target does this by itself)"
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "$(PYTHON) is not there: install Python 3.11 or newer, or name one: make PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1), but 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV): once, some minutes"
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (a5)"
+	@touch $@
+
+series: $(READY)
+	$(BIN)/python -m a5lib series $(NOTEBOOKS) $(SERIES_FLAGS)
+
+# One pytest for all, so that its last line counts everything. The notebooks train in a folder that is thrown away.
+test: lint
+	$(BIN)/python -m a5lib.classroom.editions check
+	@runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && A5_PROFILE=smoke A5_RUNS="$$runs" \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+		tests $(wildcard notebooks/solved)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+editions: $(READY)
+	$(BIN)/python -m a5lib.classroom.editions build $(NOTEBOOKS) $(if $(ALL),--all)
+
+data: $(READY)
+	$(BIN)/python -m a5lib.world --seed 0 --people 3000 --phrasings 4 --out data
+	$(BIN)/python -m a5lib.world --seed 0 --people 600 --phrasings 4 --out data/quick
+	$(BIN)/python -m a5lib.world --seed 0 --people 600 --phrasings 1 --out data/one_phrasing
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks

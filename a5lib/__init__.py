@@ -1,0 +1,13 @@
+"""a5lib: a small library for a course on how Transformers store and give back knowledge.
+
+Read it from the ground up, in the order in which the modules may import each other::
+
+    errors  vocab  corpus  world  dataset  batches  attention  model  optim  checkpoint
+    trainer  callbacks  decoding  evaluation  recipes  pipeline  london_baseline  display  classroom
+    series  run
+
+``vocab`` to ``evaluation`` is the core: it needs torch and numpy only. Nothing is fetched or
+computed at import.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,174 @@
+"""Checks for notebook 06: truncation, the span, the rearrangement, and the whole of span corruption."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from a5lib import dataset
+from a5lib.classroom.checks import Wrong, exercise
+from a5lib.dataset import MIN_LENGTH, draw_span_length, longest_truncation, restore
+from a5lib.vocab import MASK, PAD
+
+LONG = "".join(chr(ord("a") + i % 26) for i in range(300))  # a document longer than any block used here
+BLOCK, DRAWS = 32, 4000
+
+
+def truncate(document: str, block_size: int, rng: random.Random) -> str:
+    """The document's beginning, of a random length from 4 to int(block_size * 7/8), each as likely."""
+    return document[: rng.randint(MIN_LENGTH, longest_truncation(block_size))]
+
+
+@exercise("truncate", 2.5, truncate)
+def check_truncate(attempt: Callable) -> None:
+    """All lengths, equally often; short documents unharmed."""
+    for short in ("", "a", "abc"):
+        if attempt(short, BLOCK, random.Random(0)) != short:
+            raise Wrong("a document shorter than 4 should stay as it is", short, attempt(short, BLOCK, random.Random(0)))
+    rng = random.Random(1)
+    texts = [attempt(LONG, BLOCK, rng) for _ in range(DRAWS)]
+    odd = next((text for text in texts if not (isinstance(text, str) and LONG.startswith(text))), None)
+    if odd is not None:
+        raise Wrong("the result should be the beginning of the document", LONG[:10] + "…", odd)
+    _check_uniform(Counter(map(len, texts)), MIN_LENGTH, longest_truncation(BLOCK), "truncation length")
+
+
+def _check_uniform(counts: Counter, low: int, high: int, what: str) -> None:
+    """Each value from low to high occurs, no other does, and none far more often than its share."""
+    drawn = f"{min(counts)} to {max(counts)}"
+    if min(counts) < low or max(counts) > high:
+        raise Wrong(f"a {what} outside {low} to {high} was drawn (block size {BLOCK})", f"{low} to {high}", drawn)
+    missing = [n for n in range(low, high + 1) if n not in counts]
+    if missing:
+        hint = "rng.randint(a, b) includes b; rng.randrange(a, b) does not" if missing in ([low], [high]) else ""
+        raise Wrong(f"some {what}s never occur (block size {BLOCK}): {missing}", f"{low} to {high}", drawn, hint)
+    share = sum(counts.values()) / (high - low + 1)
+    value, most = counts.most_common(1)[0]
+    if most > share + 6 * share**0.5:
+        raise Wrong(f"{what} {value} is far too frequent: all are equally likely", f"about {share:.0f}", most)
+
+
+def choose_span(length: int, rng: random.Random) -> tuple[int, int]:
+    """Start and stop of a random span of a text of `length` characters, a quarter of it on average."""
+    span = draw_span_length(length, rng)
+    start = rng.randint(0, length - span)
+    return start, start + span
+
+
+@exercise("choose_span", 2.5, choose_span)
+def check_choose_span(attempt: Callable) -> None:
+    """Inside the text; lengths vary, a quarter on average; the start is anywhere."""
+    for length in (0, 1, 2, 3, 4, 5):
+        start, stop = attempt(length, random.Random(length))
+        if not 0 <= start <= stop <= length:
+            raise Wrong(f"the span of a text of {length} characters lies outside it", f"0 to {length}", (start, stop))
+    length, rng = 40, random.Random(2)
+    spans = [attempt(length, rng) for _ in range(DRAWS)]
+    if any(not 0 <= start < stop <= length for start, stop in spans):
+        odd = next(span for span in spans if not 0 <= span[0] < span[1] <= length)
+        raise Wrong(f"a span of a text of {length} characters should not be empty, nor leave the text", got=odd)
+    lengths = [stop - start for start, stop in spans]
+    if len(set(lengths)) == 1:
+        raise Wrong("every span has the same length: it should be random", "many lengths", lengths[0])
+    _check_quarter(sum(lengths) / DRAWS, length)
+    if len({start for start, _ in spans}) == 1:
+        raise Wrong("every span begins at the same place: its start should be random", "many", spans[0][0])
+    if not any(stop == length for _, stop in spans) or not any(start == 0 for start, _ in spans):
+        raise Wrong("no span begins at the first character, or none reaches the last", hint="rng.randint includes both ends")
+
+
+def _check_quarter(mean: float, length: float) -> None:
+    if abs(mean / length - 0.25) > 0.02:
+        hint = "uniform from 1 to length/2 - 1 has the mean length/4"
+        raise Wrong("the spans are not a quarter of the text on average", f"{length / 4:.2f}", f"{mean:.2f}", hint)
+
+
+def rearrange(text: str, start: int, stop: int, block_size: int) -> str:
+    """`prefix⁇suffix⁇span`, padded with `□` to the block size."""
+    corrupted = text[:start] + MASK + text[stop:] + MASK + text[start:stop]
+    return corrupted + PAD * (block_size - len(corrupted))
+
+
+@exercise("rearrange", 2.5, rearrange)
+def check_rearrange(attempt: Callable) -> None:
+    """Three cases written out, each wrong result recognized by its look."""
+    _check_row(attempt("abcdef", 2, 4, 12), "ab⁇ef⁇cd□□□□", "cd")
+    _check_row(attempt("abcdef", 0, 3, 12), "⁇def⁇abc□□□□", "abc")
+    _check_row(attempt("abcd", 3, 4, 8), "abc⁇⁇d□□", "d")
+
+
+def _check_row(got: str, expected: str, span: str) -> None:
+    if not isinstance(got, str):
+        raise Wrong("a string is expected", expected, got)
+    if got == expected:
+        return
+    if got.rstrip(PAD) == expected.rstrip(PAD):
+        raise Wrong("the row is not padded to block_size", f"{len(expected)} long", f"{len(got)} long")
+    if got.count(MASK) != 2:
+        raise Wrong(f"{got.count(MASK)} mask characters where 2 belong: at the gap, and before the span", expected, got)
+    if got.rstrip(PAD).endswith(MASK):
+        raise Wrong("the second mask belongs before the span, not behind it", expected, got)
+    if got.split(MASK)[1].startswith(span):
+        raise Wrong("the span stands in the middle: it moves to the end", expected, got)
+    raise Wrong("not `prefix⁇suffix⁇span□…`", expected, got)
+
+
+def split_xy(row: str) -> tuple[str, str]:
+    """Input and target of next-character prediction."""
+    return row[:-1], row[1:]
+
+
+@exercise("split_xy", 0, split_xy)
+def check_split_xy(attempt: Callable) -> None:
+    """x drops the last character, y the first."""
+    x, y = attempt("ab⁇⁇c□□□")
+    if x == y:
+        raise Wrong("x and y are the same: y is shifted by one", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y))
+    if (y, x) == ("ab⁇⁇c□□", "b⁇⁇c□□□"):
+        raise Wrong("x and y are swapped: y is what comes next", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y))
+    if (x, y) != ("ab⁇⁇c□□", "b⁇⁇c□□□"):
+        raise Wrong("x is the row without its last character, y without its first", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y))
+
+
+@exercise("corrupt_span", 2.5, dataset.corrupt_span)
+def check_corrupt_span(attempt: Callable) -> None:
+    """The parts together: nothing lost, all lengths, spans a quarter of the *truncated* text."""
+    for document in ("", "a", "abc", "abcd"):
+        row = attempt(document, BLOCK, random.Random(0))
+        if len(row) != BLOCK or row.count(MASK) != 2:
+            raise Wrong(f"{document!r}: the row should be {BLOCK} long with two masks", got=row)
+    rng = random.Random(3)
+    for document in (LONG, LONG[:10]):
+        rows = [attempt(document, BLOCK, rng) for _ in range(DRAWS)]
+        for row in rows:
+            _check_restores(row, document)
+        lengths = [len(restore(row)) for row in rows]
+        _check_quarter(sum(len(row.rstrip(PAD).split(MASK)[2]) for row in rows) / DRAWS, sum(lengths) / DRAWS)
+    same = [attempt(LONG, BLOCK, random.Random(7)) for _ in range(2)]
+    if same[0] != same[1]:
+        hint = "draw from rng only, not from the module random"
+        raise Wrong("the same generator gives two different rows", same[0], same[1], hint)
+
+
+def _check_restores(row: str, document: str) -> None:
+    if len(row) != BLOCK:
+        raise Wrong("the row is not as long as the block", BLOCK, len(row))
+    if row.count(MASK) != 2:
+        raise Wrong("a row has two masks", 2, row)
+    if not document.startswith(restore(row)):
+        raise Wrong("putting the span back does not give the beginning of the document", document[:BLOCK], row)
+
+
+def share_kept(end: int, block_size: int) -> float:
+    """The probability that a uniform truncation keeps the first `end` characters."""
+    longest = longest_truncation(block_size)
+    return min(1.0, max(0.0, (longest - end + 1) / (longest - MIN_LENGTH + 1)))
+
+
+@exercise("share_kept", 0, share_kept)
+def check_share_kept(attempt: Callable) -> None:
+    """The two ends, and the middle counted by hand."""
+    for end, expected in ((112, 1 / 109), (4, 1.0), (80, 33 / 109), (113, 0.0), (1, 1.0)):
+        got = attempt(end, 128)
+        if abs(got - expected) > 1e-9:
+            hint = "count the lengths from 4 to 112 that are at least `end`; 112 itself is one of them"
+            raise Wrong(f"a place that ends at character {end}, block 128", f"{expected:.4f}", f"{got:.4f}", hint)

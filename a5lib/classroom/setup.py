@@ -1,0 +1,36 @@
+"""The last line of every notebook's set-up cell: `a5 = ready(…)`.
+
+What differs between Colab, a laptop and a batch run is dealt with here, so that it is mended in one place.
+"""
+
+import os
+from pathlib import Path
+
+from a5lib.pipeline import Pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ready(profile: str = "", data: str = "", seed: int = 0, runs: str = "") -> Pipeline:
+    """The pipeline for a notebook's parameters, in the course's folder; says what it found.
+
+    Args:
+        runs: where results are kept; empty takes `$A5_RUNS`, else `runs/` in the course's folder.
+
+    Raises:
+        InputError: an unknown profile, or data that is not there.
+    """
+    os.chdir(ROOT)  # a notebook server starts kernels in the notebook's folder
+    runs = runs or os.environ.get("A5_RUNS", "runs")
+    a5 = Pipeline(profile=profile, data=data, seed=seed, runs=runs)
+    _set_style()
+    machine = "a GPU" if a5.device == "cuda" else f"a CPU with {os.cpu_count()} cores"
+    people, lines = len(a5.corpus.train) + len(a5.corpus.dev), len(a5.corpus.documents)
+    print(f"Profile {a5.profile.name} on {machine}: {lines:,} lines, {people:,} questions with answers, seed {seed}.")
+    return a5
+
+
+def _set_style() -> None:
+    from a5lib.display.style import use_style
+
+    use_style()

@@ -1,0 +1,109 @@
+"""Greedy decoding of many prompts at once, with a key-value cache.
+
+Letters: B prompts, T length. Rows have different lengths: each is padded on the right, stands at its
+own position, and a causal model never lets a real position see the padding behind it. Knows nothing
+about questions or files.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from a5lib.errors import InputError
+from a5lib.model import GPT
+from a5lib.vocab import PAD_ID
+
+
+@torch.inference_mode()
+def greedy_decode(
+    model: GPT,
+    prompts: Sequence[Tensor],
+    max_new: int = 32,
+    stop_id: int | None = None,
+    use_cache: bool = True,
+    batch_size: int = 512,
+) -> list[list[int]]:
+    """The most likely continuation of each prompt, one character at a time.
+
+    Args:
+        prompts: ids, each (T,) int64, of any lengths.
+        stop_id: a row is done after its first `stop_id`; None decodes `max_new` for all.
+        use_cache: False recomputes the whole sequence at every step, to compare.
+
+    Returns:
+        The new ids of each row: at most `max_new`, ending with `stop_id` where it was reached, and
+        fewer where the block is full.
+
+    Raises:
+        InputError: an empty prompt, or one that leaves no room in the model's block.
+    """
+    for prompt in prompts:
+        if not 1 <= len(prompt) < model.config.block_size:
+            raise InputError(
+                f"a prompt of {len(prompt)} characters: the model's block of {model.config.block_size} "
+                "must hold it and one character more; ask a shorter question"
+            )
+    was_training = model.training
+    model.eval()
+    # Like lengths together: a batch is as wide as its longest row.
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    new: list[list[int]] = [[] for _ in prompts]
+    for begin in range(0, len(order), batch_size):
+        rows = order[begin : begin + batch_size]
+        decoded = _decode_batch(model, [prompts[i] for i in rows], max_new, stop_id, use_cache)
+        for row, ids in zip(rows, decoded, strict=True):
+            new[row] = ids
+    model.train(was_training)
+    return new
+
+
+def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]]:
+    device = model.tok_emb.weight.device
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)  # (B,)
+    idx = pad_sequence(list(prompts), batch_first=True, padding_value=PAD_ID).to(device)  # (B, T)
+    steps = _cached_steps if use_cache and model.cacheable else _uncached_steps
+    room = model.config.block_size - lengths
+    done = torch.zeros_like(lengths, dtype=torch.bool)
+    columns = []
+    for n, step in zip(range(max_new), steps(model, idx, lengths, max_new), strict=False):
+        columns.append(step.masked_fill(done | (n >= room), PAD_ID - 1))
+        done |= (step == stop_id) if stop_id is not None else False
+        done |= n + 1 >= room
+        if done.all():
+            break
+    new = torch.stack(columns, dim=1).tolist() if columns else [[] for _ in prompts]
+    return [[i for i in row if i >= 0] for row in new]
+
+
+def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Iterator[Tensor]:
+    """Each step's ids (B,): the prompts are read once, then one position a row and step."""
+    B, T = idx.shape
+    block_size = model.config.block_size
+    cache = model.new_cache(min(T + max_new, block_size))
+    positions = torch.arange(T, device=idx.device).expand(B, T)
+    logits = model.extend(idx, positions, cache)  # (B, T, V)
+    logits = logits[torch.arange(B, device=idx.device), lengths - 1]  # (B, V) after each row's last character
+    position = lengths
+    while True:
+        ids = logits.argmax(dim=-1)
+        yield ids
+        # A row whose block is full stands still; what it would say is not read.
+        logits = model.extend(ids[:, None], position.clamp(max=block_size - 1)[:, None], cache)[:, 0]
+        position = position + 1
+
+
+def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Iterator[Tensor]:
+    """The same ids, from the whole sequence at every step."""
+    B, T = idx.shape
+    block_size = model.config.block_size
+    idx = torch.nn.functional.pad(idx, (0, min(max_new, block_size - T)), value=PAD_ID)
+    row, position = torch.arange(B, device=idx.device), lengths
+    while True:
+        width = int(position.clamp(max=block_size).max())
+        logits, _ = model(idx[:, :width])
+        ids = logits[row, (position - 1).clamp(max=block_size - 1)].argmax(dim=-1)
+        yield ids
+        idx[row, position.clamp(max=idx.size(1) - 1)] = ids
+        position = position + 1

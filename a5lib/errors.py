@@ -1,0 +1,49 @@
+"""One kind of error for all bad input, and the one place that prints it.
+
+Whatever a user can get wrong (a file, a row, an option) raises ``InputError`` with a single line that
+says what is wrong, where, and what to do. Knows nothing about models or data.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Bad input. Its text is one line, written for the person who can mend it."""
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and exit: 0, its return value, or 2 with one line for an `InputError`."""
+    try:
+        sys.exit(main() or 0)
+    except InputError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output (`head`) has gone: nothing to report, nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def require_writable(path: str | Path) -> Path:
+    """Check, before any long work, that a file can be written at `path`; nothing is made yet.
+
+    Raises:
+        InputError: the path is a folder, or its folder cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file to write")
+        existing = next(p for p in (path, *path.parents) if p.exists())
+    except OSError as error:  # a name too long, a folder that may not be searched
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    if existing != path and not existing.is_dir():
+        raise InputError(f"{path}: cannot be written ({existing} is no folder); choose another place")
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"{path}: cannot be written (permission denied); choose another place")
+    return path

@@ -1,0 +1,300 @@
+"""From a corpus to answers in three stages: pretrain, finetune, evaluate.
+
+The functions make a `Trainer` for a stage and run it to a file; the command line and the notebooks
+share them. `Pipeline` is for notebooks and the series: it keeps each stage's result in `runs/`, in a
+folder named by a hash of all that went in, so that what was trained once is found again, and what
+has changed is made anew. Knows nothing about notebooks or figures.
+"""
+
+import hashlib
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from a5lib import __version__
+from a5lib.batches import CorruptionBatches, PaddedBatches, QuestionBatches
+from a5lib.callbacks import Callback, History, StateSaver
+from a5lib.checkpoint import load_model, load_run, read_json, remove_run, save_params, write_json
+from a5lib.corpus import TRAIN, WIKI, Corpus, Question
+from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_span
+from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
+from a5lib.model import GPT, GPTConfig, Parts, build_model
+from a5lib.recipes import Recipe, choose_profile, choose_recipe
+from a5lib.trainer import Trainer
+from a5lib.vocab import CharVocab
+
+
+def default_device() -> str:
+    """`cuda` where there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def new_model(
+    variant: str,
+    recipe: Recipe,
+    vocab: CharVocab,
+    bottleneck_dim: int | None,
+    seed: int,
+    parts: Parts | None = None,
+) -> GPT:
+    """A freshly initialized model of the recipe's shape."""
+    bottleneck_dim = bottleneck_dim if variant == "perceiver" else None
+    config = recipe.profile.model_config(len(vocab), bottleneck_dim, recipe.dropout)
+    return build_model(variant, config, seed, parts)
+
+
+def pretraining(
+    model: GPT,
+    vocab: CharVocab,
+    text: str,
+    recipe: Recipe,
+    corrupt: Corrupt = corrupt_span,
+    device: str = "cpu",
+) -> Trainer:
+    """A trainer for span corruption on a corpus."""
+    config = recipe.pretrain
+    dataset = CharCorruptionDataset(text, model.config.block_size, corrupt, config.seed, vocab)
+    if recipe.padded:
+        batches = PaddedBatches(dataset, recipe.batch, config.seed, device)
+    else:
+        batches = CorruptionBatches(dataset, recipe.batch, recipe.skew, config.seed, device)
+    return Trainer(model.to(device), batches, config)
+
+
+def finetuning(
+    model: GPT,
+    vocab: CharVocab,
+    questions: Sequence[Question],
+    recipe: Recipe,
+    pretrained: bool,
+    device: str = "cpu",
+) -> Trainer:
+    """A trainer for question-answer pairs, on a pretrained model or a fresh one."""
+    config = recipe.finetune if pretrained else recipe.scratch
+    dataset = NameDataset(vocab, questions, model.config.block_size, recipe.ascii_only)
+    kind = PaddedBatches if recipe.padded else QuestionBatches
+    return Trainer(model.to(device), kind(dataset, recipe.finetune_batch, config.seed, device), config)
+
+
+def run_to_file(
+    trainer: Trainer,
+    path: Path,
+    made_from: dict,
+    callbacks: Sequence[Callback] = (),
+    save_seconds: float = 120,
+    resume: bool = True,
+    saver: StateSaver | None = None,
+) -> None:
+    """Train to the end and write the parameters; on the way, keep the full state beside them.
+
+    A run that was interrupted goes on from its state, to the same end.
+
+    Raises:
+        InputError: the state there is of a run with other settings, or damaged; nowhere to write.
+    """
+    saver = saver or StateSaver(str(path), made_from, save_seconds)
+    state = load_run(path, made_from) if resume else None
+    if state is not None:
+        trainer.load_state_dict(state)
+    trainer.callbacks = [*callbacks, saver]
+    trainer.train()
+    save_params(trainer.model, path, **made_from)
+    remove_run(path)
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+# Notebooks and the series.
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A trained model in `runs/`: where it is, how long it took, and its training curve."""
+
+    variant: str
+    path: Path
+    parts: Parts | None = None
+
+    def model(self) -> GPT:
+        """The model, read from its file, in evaluation mode."""
+        return load_model(self.variant, self.path, parts=self.parts)
+
+    @property
+    def history(self) -> list[dict]:
+        """Points of the training curve: step, tokens, seconds, loss, lr."""
+        return read_json(self.path.parent / "history.json")["points"]
+
+    @property
+    def seconds(self) -> float:
+        return read_json(self.path.parent / "history.json")["seconds"]
+
+
+class Pipeline:
+    """One profile, one corpus, one seed: trains what is asked for, once.
+
+    Args:
+        profile: a name, or empty for the default (see `choose_profile`).
+        data: the corpus's folder; empty takes the profile's own.
+        runs: where results are kept.
+        recipe: `fast` or `handout`.
+
+    Raises:
+        InputError: bad names, bad data.
+    """
+
+    def __init__(
+        self, profile: str = "", data: str = "", seed: int = 0, runs: str = "runs", recipe: str = "fast"
+    ):
+        self.profile = choose_profile(profile)
+        self.corpus = Corpus(Path(data) if data else self.profile.folder)
+        self.seed, self.device = seed, default_device()
+        self.recipe = choose_recipe(recipe, self.profile, len(self.corpus.documents), seed)
+        self.folder = Path(runs) / self.profile.name
+
+    @property
+    def vocab(self) -> CharVocab:
+        return self.corpus.vocab
+
+    def model_config(self, variant: str = "vanilla") -> GPTConfig:
+        """The shape of a variant under this profile."""
+        return self.fresh_model(variant).config
+
+    def fresh_model(self, variant: str = "vanilla", parts: Parts | None = None) -> GPT:
+        """An untrained model, on the CPU."""
+        return new_model(
+            variant, self.recipe, self.vocab, self.recipe.profile.bottleneck_dim, self.seed, parts
+        )
+
+    def pretrain(
+        self,
+        variant: str = "vanilla",
+        corrupt: Corrupt = corrupt_span,
+        parts: Parts | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Stage:
+        """Pretrain by span corruption, with your `corrupt` and your `parts` if given."""
+        key = self._key("pretrain", variant, WIKI, asdict(self.recipe.pretrain), source_of(corrupt), parts)
+
+        def make() -> Trainer:
+            model = self.fresh_model(variant, parts)
+            return pretraining(model, self.vocab, self.corpus.text, self.recipe, corrupt, self.device)
+
+        return self._train("pretrain", variant, key, make, parts, callbacks)
+
+    def finetune(
+        self, pretrained: Stage | None, variant: str = "vanilla", callbacks: Sequence[Callback] = ()
+    ) -> Stage:
+        """Finetune on the training questions, from a pretrained stage, or from scratch where it is None."""
+        variant = pretrained.variant if pretrained else variant
+        parts = pretrained.parts if pretrained else None
+        config = self.recipe.finetune if pretrained else self.recipe.scratch
+        parent = pretrained.path.parent.name if pretrained else ""
+        key = self._key("finetune", variant, TRAIN, asdict(config), parent, parts)
+
+        def make() -> Trainer:
+            model = pretrained.model() if pretrained else self.fresh_model(variant)
+            return finetuning(
+                model, self.vocab, self.corpus.train, self.recipe, bool(pretrained), self.device
+            )
+
+        return self._train("finetune" if pretrained else "scratch", variant, key, make, parts, callbacks)
+
+    def evaluate(self, stage: Stage, questions: Sequence[Question] | None = None) -> Evaluation:
+        """The stage's answers to questions (default: dev)."""
+        questions = self.corpus.dev if questions is None else questions
+        return evaluate_places(stage.model().to(self.device), self.vocab, questions)
+
+    def london(self) -> Evaluation:
+        """The London baseline on dev."""
+        return london_baseline(self.corpus.dev)
+
+    def record(self, name: str, value: float) -> None:
+        """Keep a measure for the series's report, such as `vanilla.dev`, under runs/<profile>/measures.json."""
+        self._record(lambda measures: measures.update({name: value}))
+
+    def _record(self, change: Callable[[dict], None]) -> None:
+        path = self.folder / "measures.json"
+        measures = read_json(path) if path.is_file() else {"seconds": {}}
+        change(measures)
+        write_json(path, measures)
+
+    def _train(self, name, variant, key, make, parts, callbacks) -> Stage:
+        stage = Stage(variant, self.folder / f"{variant}-{name}-{sha256(key)[:12]}" / "model.params", parts)
+        history_path = stage.path.parent / "history.json"
+        if not (stage.path.is_file() and history_path.is_file()):
+            history, trainer, began = History(), make(), time.monotonic()
+            run_to_file(trainer, stage.path, json.loads(key), [history, *callbacks])
+            seconds = max(trainer.seconds, time.monotonic() - began)
+            write_json(history_path, {"seconds": round(seconds, 2), "points": history.as_dicts()})
+        label = f"{name}.{variant}"
+        self._record(lambda measures: measures["seconds"].update({label: stage.seconds}))
+        return stage
+
+    def _key(
+        self, stage: str, variant: str, data_file: str, config: dict, source: str, parts: Parts | None
+    ) -> str:
+        """Everything that a stage's result depends on, as JSON."""
+        recipe = self.recipe
+        return json.dumps(
+            {
+                "stage": stage,
+                "variant": variant,
+                "model": asdict(self.model_config(variant)),
+                "training": config,
+                "batches": [
+                    recipe.padded,
+                    recipe.batch,
+                    recipe.finetune_batch,
+                    recipe.skew,
+                    recipe.ascii_only,
+                ],
+                "data": [self._sha256[WIKI], self._sha256[data_file]],
+                "seed": self.seed,
+                "source": source,
+                "parts": source_of(*(vars(parts).values() if parts else ())),
+                "library": library_hash(),
+                "torch": torch.__version__,
+                "device": self.device,
+            }
+        )
+
+    @cached_property
+    def _sha256(self) -> dict[str, str]:
+        return self.corpus.sha256()
+
+
+def source_of(*objects: Callable) -> str:
+    """The source of functions and classes that are not the library's, to tell one version from another.
+
+    One that lives in a file counts with the whole file, helpers included.
+    """
+    return "\n".join(_source(o) for o in objects if not o.__module__.startswith("a5lib."))
+
+
+def _source(o: Callable) -> str:
+    file = getattr(sys.modules[o.__module__], "__file__", None)
+    if file is not None:
+        return Path(file).read_text("utf-8")
+    # Made in a notebook. Of a class there, Python finds the source of the methods only.
+    functions = [f for f in vars(o).values() if inspect.isfunction(f)] if inspect.isclass(o) else [o]
+    return "\n".join(map(inspect.getsource, functions))
+
+
+_TRAINING_ROOMS = ("vocab", "corpus", "dataset", "batches", "attention", "model", "optim", "trainer")
+
+
+def library_hash() -> str:
+    """A hash of the modules that decide what a training run gives."""
+    folder = Path(__file__).parent
+    return sha256(
+        __version__ + "".join((folder / f"{room}.py").read_text("utf-8") for room in _TRAINING_ROOMS)
+    )

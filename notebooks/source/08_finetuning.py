@@ -1,0 +1,302 @@
+# ---
+# jupyter:
+#   a5:
+#     gpu: true
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# {{badge}}
+
+# %% [markdown]
+# # 08 · Finetuning: a question is a key
+#
+# In 05 a model learned the form of an answer and had no facts. In 07 another stored the facts and could not be asked.
+# Here the two meet: the pretrained model sees the same few questions as the one in 05, about *other* people than those
+# in the exam. Then it answers for people about whom it was never asked.
+#
+# **Needs** the pretrained model of 07; where there is none it is trained first (three to four minutes on two CPU cores).
+# **Takes** 40 minutes of yours; the machine works about a minute.
+
+# %% tags=["parameters"]
+profile: str = ""  # smoke, quick or full; empty: full with a GPU, quick without
+data: str = ""  # a folder with wiki.txt and the question files; empty: the profile's own
+seed: int = 0
+runs: str = ""  # where trained models are kept; empty: runs/
+
+# %%
+{{setup}}
+
+# %% [markdown]
+# ## 1 Start from the pretrained parameters
+#
+# The pretrained model is found in `runs/`, or made now.
+
+# %%
+from a5lib.classroom.notebook import mine
+from a5lib.display.live import LiveCurve
+
+corrupt_span = mine(a5, "corrupt_span")
+pretrained = a5.pretrain("vanilla", corrupt=corrupt_span, callbacks=[LiveCurve("Pretraining")])
+print(f"pretraining took {pretrained.seconds:.0f} s")
+
+# %% [markdown]
+# A file of parameters is a *state dict*: names and tensors, nothing else.
+
+# %%
+import torch
+
+state = torch.load(pretrained.path, weights_only=True)
+for name, tensor in list(state.items())[:5]:
+    print(f"{name:28} {tuple(tensor.shape)}")
+
+# %% [markdown]
+# > **Exercise 1** · 10 minutes · easy · 3 points (question 2f)
+# >
+# > Put a file's parameters into a model and return it. The file may have been written on a GPU. Files come from others:
+# > load tensors only, never code.
+#
+# <details><summary>Hint</summary>
+#
+# `torch.load` takes `map_location` and `weights_only`. It gives you the state dict; the model does not have it yet.
+#
+# </details>
+
+# %%
+def load_pretrained(model, path):
+    """The model, with the parameters of the file at `path`."""
+    ### BEGIN SOLUTION
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model
+    ### END SOLUTION
+
+
+# %%
+from a5lib.classroom import check
+
+load_pretrained = check("load_pretrained", load_pretrained)
+
+# %%
+model = load_pretrained(a5.fresh_model("vanilla"), pretrained.path)
+print(f"{sum(p.numel() for p in model.parameters()):,} parameters, as in the file")
+
+# %% [markdown]
+# ## 2 Finetune
+#
+# The same questions as in 05, the same loss, a few passes at a lower rate.
+#
+# ### Predict
+# What share of the dev people will it answer right, in percent? London stands at about 6.5.
+
+# %%
+my_guess_for_dev = None
+
+# %%
+finetuned = a5.finetune(pretrained, callbacks=[LiveCurve("Finetuning")])
+scratch = a5.finetune(None)  # the model of 05, to compare
+
+# %%
+from a5lib.display.figures import loss_curve
+
+curves = {"pretrained": finetuned.history, "from scratch": scratch.history}
+loss_curve(curves, title="Loss on the training questions")
+
+# %% [markdown]
+# The loss on the *training* questions falls in both cases. It does not tell the two apart. What they know about other
+# people does, and for that they have to answer.
+
+# %% [markdown]
+# ## 3 Read the answer
+#
+# > **Exercise 2** · 5 minutes · easy · 2 points (question 2f)
+# >
+# > `generated` is the question and all that the model wrote: `question⁇answer⁇…`. Return the answer. The second ⁇ may
+# > be missing.
+
+# %%
+def answer_of(generated):
+    """What stands between the first mask and the second, or the end."""
+    ### BEGIN SOLUTION
+    return generated.split("⁇")[1]
+    ### END SOLUTION
+
+
+# %%
+answer_of = check("answer_of", answer_of)
+
+# %% [markdown]
+# All questions are decoded at once, each at its own length. Keys and values of what was read are kept, so each new
+# character costs one position and not a whole row.
+
+# %%
+from a5lib.batches import encode_prompts
+from a5lib.decoding import greedy_decode
+
+questions = a5.corpus.dev
+prompts = encode_prompts(a5.vocab, [question.text + "⁇" for question in questions])
+written = [a5.vocab.decode(ids) for ids in greedy_decode(finetuned.model(), prompts, max_new=32)]
+answers = [answer_of(question.text + "⁇" + text) for question, text in zip(questions, written)]
+for question, answer in list(zip(questions, answers))[:4]:
+    print(f"{question.text:36} {answer}")
+
+# %%
+from a5lib.classroom.notebook import confront
+
+on_dev = a5.evaluate(finetuned)
+assert list(on_dev.predictions) == answers  # the library decodes and reads the same
+confront(a5, "08 dev accuracy after pretraining", my_guess_for_dev, on_dev.accuracy, "%")
+a5.record("vanilla.dev", on_dev.accuracy)
+
+# %%
+from a5lib.display.figures import accuracy_bars
+
+scores = {"London": a5.london(), "from scratch": a5.evaluate(scratch), "pretrained": on_dev}
+accuracy_bars(scores, baseline="London")
+
+# %% [markdown]
+# <details><summary>Explain: what did the questions teach, and what did they not?</summary>
+#
+# They taught nothing about the people in dev: those are asked for here for the first time. They taught a use: when a
+# row reads `Where was` … `born?⁇`, do what you do after `… was born in `. One such rule serves all people whose facts
+# are stored. That is why some hundreds of questions are enough for it, and why no number of them is enough without
+# pretraining. **This is the answer to question 3a.**
+#
+# </details>
+
+# %% [markdown]
+# ## 4 Is the difference real?
+#
+# A score on $n$ questions is a sample. If the true rate is $p$, the score scatters around it with the standard error
+# $\sqrt{p(1-p)/n}$.
+#
+# > **Exercise 3** · 5 minutes · easy
+# >
+# > Write it, in percent points, for `correct` out of `total`.
+
+# %%
+import math
+
+
+def standard_error(correct, total):
+    """The standard error of an accuracy, in percent points."""
+    ### BEGIN SOLUTION
+    p = correct / total
+    return 100 * math.sqrt(p * (1 - p) / total)
+    ### END SOLUTION
+
+
+# %%
+standard_error = check("standard_error", standard_error)
+
+# %%
+for name, score in scores.items():
+    print(f"{name:14} {score.accuracy:5.1f} ± {standard_error(score.correct, score.total):.1f} %")
+
+# %% [markdown]
+# > **Why?** Somebody reports 62 % on 150 questions, and 66 % after a change. What would you ask?
+#
+# <details><summary>One answer</summary>
+#
+# Each score has a standard error of about 4 points, so the difference has about 5.5 and may well be chance. Ask for
+# more questions, or for several seeds; or compare the two models question by question, where both make the same easy
+# answers and the chance of the draw cancels.
+#
+# </details>
+
+# %% [markdown]
+# ## 5 How long?
+#
+# ### Predict
+# Twelve passes over the questions in the place of a few: does the score on *dev* rise, stay, or fall?
+
+# %%
+my_guess_for_more_passes = None  # "rises", "stays" or "falls"
+
+# %%
+from dataclasses import replace
+
+from a5lib.evaluation import evaluate_places
+from a5lib.pipeline import finetuning
+
+longer = replace(a5.recipe, finetune=replace(a5.recipe.finetune, max_epochs=12 if a5.profile.name != "smoke" else 2))
+trainer = finetuning(pretrained.model(), a5.vocab, a5.corpus.train, longer, pretrained=True, device=a5.device)
+passes = {"train": [], "dev": []}
+
+
+def after_each_pass(trainer):
+    """Measure at the end of a pass."""
+    if trainer.position == trainer.batches_in_epoch:
+        for name, rows in (("train", a5.corpus.train[:150]), ("dev", a5.corpus.dev)):
+            passes[name].append(evaluate_places(trainer.model, a5.vocab, rows).accuracy)
+
+
+trainer.callbacks = [after_each_pass]
+trainer.train()
+
+# %%
+from a5lib.display.figures import accuracy_by_pass
+
+change = passes["dev"][-1] - max(passes["dev"])
+outcome = "falls" if change < -5 else "stays" if passes["dev"][0] > 0.9 * passes["dev"][-1] else "rises"
+confront(a5, "08 more passes", my_guess_for_more_passes, outcome)
+accuracy_by_pass(passes, london=a5.london().accuracy)
+
+# %% [markdown]
+# <details><summary>Explain: two ways to be right on train</summary>
+#
+# A train question can be answered by looking the person up in what pretraining stored, or by learning the answer by
+# heart. In the first passes looking up is the easier way, and it carries over to dev. Later there is little left to
+# gain but by learning by heart, and that disturbs the look-up. On the course's data the gap is wide: 92 % on train and
+# 4 % on dev in one of our first tries.
+#
+# </details>
+
+# %% [markdown]
+# ## 6 Hand in, and look
+#
+# The assignment wants predictions on dev and on test, one a line. From a shell:
+#
+# ```
+# python -m a5lib.run evaluate vanilla wiki.txt --reading_params_path vanilla.finetune.params \
+#        --eval_corpus_path birth_test_inputs.tsv --outputs_path vanilla.pretrain.test.predictions
+# ```
+#
+# And some answers as they are. Which of the wrong ones would you have believed?
+
+# %%
+from a5lib.display.figures import answer_table
+
+answer_table(on_dev)
+
+# %%
+from a5lib.display.figures import next_characters
+from a5lib.evaluation import answer_steps
+
+model = finetuned.model()
+
+
+def show_answer(question):
+    """The answer to a question, character by character."""
+    return next_characters(answer_steps(model, a5.vocab, question), question)
+
+
+show_answer(a5.corpus.dev[0].text)
+
+# %% [markdown]
+# Compare the first letter here with the one in 05: there it was a spread of capitals, here it is often one. Ask about
+# anybody; then about somebody who stands in no line.
+
+# %%
+from a5lib.display.widgets import explorer
+
+explorer(show_answer, [question.text for question in a5.corpus.dev[:20]], "Question", free_text=True)
+
+# %% [markdown]
+# ## What you have seen
+# - Pretraining stores, finetuning opens: accuracy far above London on people never asked about.
+# - The loss on the training questions says nothing about that.
+# - Too many passes, and the model learns answers by heart in the place of looking them up.
+# - A person in no line gets an answer, too, as fluent as all others. **10** asks what that means.

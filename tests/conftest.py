@@ -1,0 +1,48 @@
+"""What all tests share: one thread (the machine's cores are counted, sums are the same), and tiny things to test with."""
+
+import pytest
+import torch
+
+from a5lib.corpus import Question
+from a5lib.model import GPTConfig, build_model
+
+torch.set_num_threads(1)
+
+DOCUMENTS = (
+    "Ana Bell was born in Oslo in 1901 and kept bees.",
+    "The baker Cid Dorn came from Łódź.",
+    "Quito was the birthplace of Eva Finn.",
+    "Gus Holm, a printer, was born in Lima in 1922 and wrote two books about rivers.",
+    "Ida Jern is a native of Oslo.",
+    "Kai Lund was born in Quito.",
+)
+TRAIN_ROWS = (("Ana Bell", "Oslo"), ("Cid Dorn", "Łódź"), ("Eva Finn", "Quito"))
+DEV_ROWS = (("Gus Holm", "Lima"), ("Ida Jern", "Oslo"), ("Kai Lund", "London"))
+
+
+def questions(rows):
+    return [Question(f"Where was {name} born?", place) for name, place in rows]
+
+
+def tiny_model(variant="vanilla", seed=0, std=0.0, **shape):
+    """A model small enough for milliseconds; `std` > 0 draws the weights wide, so that its outputs vary."""
+    config = {"vocab_size": 11, "block_size": 16, "n_layer": 3, "n_head": 2, "n_embd": 8, "dropout": 0.0}
+    config |= {"bottleneck_dim": 5 if variant == "perceiver" else None} | shape
+    model = build_model(variant, GPTConfig(**config), seed).eval()
+    if std:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.normal_(std=std, generator=torch.Generator().manual_seed(seed))
+    return model
+
+
+@pytest.fixture
+def corpus_folder(tmp_path, monkeypatch):
+    """The four files of a tiny corpus, in the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wiki.txt").write_text("".join(f"{d}\n" for d in DOCUMENTS) + "Where was London?\n", encoding="utf-8")
+    for name, rows in (("birth_places_train.tsv", TRAIN_ROWS), ("birth_dev.tsv", DEV_ROWS)):
+        text = "".join(f"Where was {person} born?\t{place}\n" for person, place in rows)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "birth_test_inputs.tsv").write_text("Where was Ida Jern born?\nWhere was Kai Lund born?\n")
+    return tmp_path

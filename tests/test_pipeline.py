@@ -1,0 +1,148 @@
+"""Stages kept in `runs/`: found again when nothing changed, made anew when anything did."""
+
+import json
+import linecache
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import DOCUMENTS
+from torch import nn
+
+from a5lib import pipeline
+from a5lib.checkpoint import load_state
+from a5lib.corpus import Corpus, project_data
+from a5lib.dataset import corrupt_span
+from a5lib.errors import InputError
+from a5lib.model import Parts
+from a5lib.pipeline import Pipeline, source_of
+from a5lib.trainer import Trainer
+
+
+@pytest.fixture
+def make(corpus_folder, monkeypatch):
+    """A pipeline on the tiny corpus; `trained` counts the trainings."""
+    monkeypatch.setattr(pipeline, "default_device", lambda: "cpu")
+    trained = []
+    train = Trainer.train
+    monkeypatch.setattr(Trainer, "train", lambda self: (trained.append(1), train(self)))
+
+    def made(**changes):
+        return Pipeline(**{"profile": "smoke", "data": "."} | changes)
+
+    made.trained = trained
+    return made
+
+
+@pytest.mark.parametrize("variant", ["vanilla", "perceiver"])
+def test_from_text_to_answers(make, variant):
+    run = make()
+    pretrained = run.pretrain(variant)
+    finetuned, scratch = run.finetune(pretrained), run.finetune(None, variant)
+    for stage in (finetuned, scratch):
+        evaluation = run.evaluate(stage)
+        assert evaluation.total == 3 and evaluation.accuracy is not None
+    assert run.evaluate(finetuned, run.corpus.test).total == 2
+    assert run.london().correct == 1
+    assert not torch.equal(load_state(finetuned.path)["head.weight"], load_state(scratch.path)["head.weight"])
+    assert finetuned.model().config == run.model_config(variant) and not finetuned.model().training
+    run.record(f"{variant}.dev", 12.5)
+    measures = json.loads((run.folder / "measures.json").read_text())
+    assert measures[f"{variant}.dev"] == 12.5
+    assert set(measures["seconds"]) == {f"{name}.{variant}" for name in ("pretrain", "finetune", "scratch")}
+    assert finetuned.history[-1]["loss"] > 0 and finetuned.seconds > 0
+
+
+def test_what_was_trained_is_found_again(make):
+    first = make().finetune(make().pretrain())
+    again = make().finetune(make().pretrain())
+    assert again.path == first.path and len(make.trained) == 2
+
+
+def test_what_changed_is_made_anew(make):
+    """The seed, the reader's function, the data: a result that does not follow them is a wrong result."""
+
+    def whole(document, block_size, rng):
+        return corrupt_span(document, block_size, rng)
+
+    paths = [make().pretrain().path, make(seed=1).pretrain().path, make().pretrain(corrupt=whole).path]
+    paths.append(make().finetune(make(seed=1).pretrain()).path)
+    paths.append(make().finetune(make().pretrain()).path)
+    Path("wiki.txt").write_text(Path("wiki.txt").read_text("utf-8") + "one more\n", "utf-8")
+    paths.append(make().pretrain().path)
+    assert len(set(paths)) == 6 == len(make.trained)
+
+
+class Flat(nn.Module):
+    """An attention that is none."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.flat = nn.Linear(config.n_embd, config.n_embd)
+
+    def forward(self, x):
+        return self.flat(x)
+
+
+def test_the_readers_own_code_trains(make):
+    seen = []
+
+    def own(document, block_size, rng):
+        seen.append(document)
+        return corrupt_span(document, block_size, rng)
+
+    stage = make().pretrain(corrupt=own, parts=Parts(attention=Flat))
+    assert set(DOCUMENTS) <= set(seen)
+    assert "blocks.0.attn.flat.weight" in load_state(stage.path)
+    assert make().evaluate(make().finetune(stage)).total == 3
+
+
+def test_an_interrupted_stage_goes_on_to_the_same_end(make, monkeypatch):
+    whole = make(runs="other").finetune(None)
+
+    def interrupt(trainer):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline.StateSaver, "__init__", eager_saver(pipeline.StateSaver.__init__))
+    with pytest.raises(KeyboardInterrupt):
+        make().finetune(None, callbacks=[lambda t: t.callbacks[-1](t), interrupt])
+    resumed = make().finetune(None)
+    assert resumed.path.read_bytes() == whole.path.read_bytes()
+    assert not list(resumed.path.parent.glob("*.state"))
+
+
+def eager_saver(init):
+    return lambda self, path, made_from, seconds: init(self, path, made_from, 0)
+
+
+def test_bad_names_and_data_are_refused(make, tmp_path):
+    for changes, says in (
+        ({"profile": "big"}, "there are smoke, quick, full"),
+        ({"recipe": "slow"}, "there are fast, handout"),
+        ({"data": str(tmp_path / "absent")}, "no such file"),
+        ({"seed": -1}, "seed -1"),
+    ):
+        with pytest.raises(InputError, match=says):
+            make(**changes)
+
+
+def test_the_source_of_what_a_notebook_defines():
+    """Python has no source for a class made in a notebook, only for its methods: this must not end a run."""
+    code = "class Own:\n    def forward(self, x):\n        return x + 1\n\ndef own(x):\n    return x + 2\n"
+    linecache.cache["<cell 1>"] = (len(code), None, code.splitlines(True), "<cell 1>")
+    module = types.ModuleType("notebook")
+    exec(compile(code, "<cell 1>", "exec"), module.__dict__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "notebook", module)
+        assert "x + 1" in source_of(module.Own) and "x + 2" in source_of(module.own)
+    assert source_of(corrupt_span) == ""
+    assert "An attention that is none" in source_of(Flat)
+
+
+@pytest.mark.parametrize("folder", ["", "quick", "one_phrasing"])
+def test_the_embedded_corpora_can_be_asked_about(folder):
+    """Every character of a question and a place must be in the text that defines the vocabulary: `?` too."""
+    corpus = Corpus(project_data() / folder)
+    asked = "".join(q.text + (q.place or "") for q in (*corpus.train, *corpus.dev, *corpus.test))
+    assert set(asked) - set(corpus.text) == set()
