@@ -2,7 +2,7 @@
 
 Read it from the ground up, in the order in which the modules may import each other::
 
-    errors  vocab  corpus  world  dataset  batches  attention  model  optim  checkpoint
+    errors  files  vocab  corpus  world  dataset  batches  attention  model  optim  checkpoint
     trainer  callbacks  decoding  evaluation  recipes  pipeline  london_baseline  display  classroom
     series  run
 

@@ -8,6 +8,7 @@ Every class here answers ``epoch(number)`` with that epoch's batches, a list of 
 interrupted run take up in the middle of one. Knows nothing about models or training.
 """
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -44,23 +45,18 @@ class PaddedBatches:
 class CorruptionBatches:
     """Corrupted documents in batches of about `tokens` characters, like lengths together.
 
-    The draws have the distribution of ``corrupt_span``. A data set with a `corrupt` function of the
-    reader's own is corrupted by that function, item by item.
-
-    Args:
-        skew: 1 draws truncation lengths uniformly, as specified. Above 1 they lean to the long side
-            (4 + range · u^(1/skew)); every length stays possible.
+    The draws have the distribution of ``corrupt_span`` at the data set's skew. A data set with a
+    `corrupt` function of the reader's own is corrupted by that function, item by item.
     """
 
     def __init__(
         self,
         dataset: CharCorruptionDataset,
         tokens: int,
-        skew: float = 1.0,
         seed: int = 0,
         device: str = "cpu",
     ):
-        self.dataset, self.tokens, self.skew, self.seed, self.device = dataset, tokens, skew, seed, device
+        self.dataset, self.tokens, self.seed, self.device = dataset, tokens, seed, device
         encoded = [torch.tensor(dataset.vocab.encode(document)) for document in dataset.documents]
         self.lengths = torch.tensor([len(e) for e in encoded], device=device)  # (N,)
         self.offsets = self.lengths.cumsum(0) - self.lengths  # (N,) where each document begins in the text
@@ -81,7 +77,7 @@ class CorruptionBatches:
         """All documents corrupted at once: rows (N, longest) and their real lengths (N,)."""
         longest = longest_truncation(self.dataset.block_size)
         u = torch.rand(4, len(self.lengths), generator=generator, device=self.device)
-        n = MIN_LENGTH + ((longest - MIN_LENGTH + 1) * u[0] ** (1 / self.skew)).long()
+        n = MIN_LENGTH + ((longest - MIN_LENGTH + 1) * u[0] ** (1 / self.dataset.skew)).long()
         n = torch.minimum(n.clamp(max=longest), self.lengths)
         q = (n / 4 + u[1]).long().clamp(min=1)
         span = torch.minimum(1 + (u[2] * (2 * q - 1)).long(), n)
@@ -151,6 +147,21 @@ class QuestionBatches:
     def _trimmed(self, rows: Tensor) -> Batch:
         width = int((self.x[rows] != PAD_ID).sum(dim=1).max())
         return self.x[rows, :width], self.y[rows, :width]
+
+
+class ReplayBatches:
+    """Before each batch of questions one of corrupted documents, so that learning answers by heart costs something.
+
+    Without it, finetuning forgets what pretraining stored about everybody who is not asked about.
+    """
+
+    def __init__(self, questions: QuestionBatches, documents: CorruptionBatches):
+        self.questions, self.documents = questions, documents
+
+    def epoch(self, number: int) -> list[Batch]:
+        """Every question once; the documents' batches come round again where there are too few."""
+        pairs = zip(itertools.cycle(self.documents.epoch(number)), self.questions.epoch(number))
+        return [batch for pair in pairs for batch in pair]
 
 
 def encode_prompts(vocab: CharVocab, prompts: Sequence[str]) -> list[Tensor]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from a5lib.checkpoint import save_run
-from a5lib.errors import require_writable
+from a5lib.files import require_writable
 from a5lib.trainer import Trainer
 
 Callback = Callable[[Trainer], None]

@@ -7,12 +7,9 @@
 Loading never runs code from a file: ``weights_only=True``. Knows nothing about how a model is trained.
 """
 
-import contextlib
-import json
 import os
 import pickle
 import shutil
-import tempfile
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,33 +17,13 @@ from typing import Any
 
 import torch
 
-from a5lib.errors import InputError, require_writable
+from a5lib.errors import InputError
+from a5lib.files import atomic_path, read_json, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.vocab import CharVocab
 
 State = dict[str, torch.Tensor]
 HANDOUT_HEADS = 8  # the tensors do not tell how many heads there are
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path):
-    """A temporary path beside `path`, moved onto it at the end: readers see the old file or the new one."""
-    path, temporary = require_writable(path), None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        os.close(descriptor)
-        yield Path(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files, whatever the umask allows
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = f"{path}: cannot be written ({error.strerror})"
-        raise InputError(f"{reason}; free some space or choose another place") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _torch_save(value: Any, path: Path) -> None:
@@ -57,31 +34,6 @@ def _torch_save(value: Any, path: Path) -> None:
             torch.save(value, file)
         except RuntimeError as error:
             raise OSError(0, str(error)) from error
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 file atomically, with `\\n` line ends on every system."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: str | Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        InputError: unreadable, or no JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); remove it") from None
 
 
 def torch_load(path: str | Path) -> Any:
@@ -108,7 +60,7 @@ def info_path(path: str | Path) -> Path:
     return Path(f"{path}.json")
 
 
-def save_params(model: GPT, path: str | Path, **info: Any) -> None:
+def save_params(model: GPT, path: str | Path, /, **info: Any) -> None:
     """Write a model's state dict, and beside it a JSON file with its shape and `info`."""
     with atomic_path(path) as temporary:
         _torch_save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)

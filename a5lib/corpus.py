@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from a5lib.errors import InputError, require_writable
+from a5lib.errors import InputError
+from a5lib.files import require_writable
 from a5lib.vocab import MASK, PAD, CharVocab
 
 WIKI, TRAIN, DEV, TEST = "wiki.txt", "birth_places_train.tsv", "birth_dev.tsv", "birth_test_inputs.tsv"

@@ -21,7 +21,7 @@ from a5lib.vocab import MASK, PAD, PAD_ID, CharVocab
 
 MIN_LENGTH = 4  # the shortest truncation that the assignment allows
 
-Corrupt = Callable[[str, int, random.Random], str]
+Corrupt = Callable[..., str]  # as `corrupt_span`; without the skew it may have three arguments
 
 
 def longest_truncation(block_size: int) -> int:
@@ -29,10 +29,10 @@ def longest_truncation(block_size: int) -> int:
     return min(block_size * 7 // 8, block_size - 2)
 
 
-def corrupt_span(document: str, block_size: int, rng: random.Random) -> str:
+def corrupt_span(document: str, block_size: int, rng: random.Random, skew: float = 1.0) -> str:
     """Move a random span of a document to its end: `prefix⁇suffix⁇span`, padded with `□` to `block_size`.
 
-    1. Truncate to a random length from 4 to int(block_size * 7/8), every length as likely.
+    1. Truncate to a random length from 4 to int(block_size * 7/8) (see `draw_length`).
     2. Draw the span's length with mean a quarter of the truncated document (see `draw_span_length`),
        and its start, every place as likely.
     3. Rearrange and pad. A document of fewer than 4 characters is kept whole.
@@ -42,12 +42,21 @@ def corrupt_span(document: str, block_size: int, rng: random.Random) -> str:
     """
     if block_size < 8:
         raise InputError(f"block size {block_size}: span corruption needs at least 8")
-    text = document[: rng.randint(MIN_LENGTH, longest_truncation(block_size))]
+    text = document[: draw_length(block_size, rng, skew)]
     span_length = draw_span_length(len(text), rng)
     start = rng.randint(0, len(text) - span_length)
     stop = start + span_length
     corrupted = text[:start] + MASK + text[stop:] + MASK + text[start:stop]
     return corrupted + PAD * (block_size - len(corrupted))
+
+
+def draw_length(block_size: int, rng: random.Random, skew: float = 1.0) -> int:
+    """A random truncation length, 4 + range · u^(1/skew), u uniform: every length from 4 on is possible.
+
+    A skew of 1 makes all as likely, as the assignment specifies; above 1 they lean to the long side.
+    """
+    longest = longest_truncation(block_size)
+    return min(longest, MIN_LENGTH + int((longest - MIN_LENGTH + 1) * rng.random() ** (1 / skew)))
 
 
 def draw_span_length(length: int, rng: random.Random) -> int:
@@ -75,6 +84,7 @@ class CharCorruptionDataset(Dataset):
         corrupt: ``corrupt_span``, or a function of yours with the same arguments.
         seed: all randomness comes from it: the same seed and order of calls give the same items.
         vocab: default, the text's own.
+        skew: handed to `corrupt` as its fourth argument where it is not 1.
     """
 
     def __init__(
@@ -84,18 +94,20 @@ class CharCorruptionDataset(Dataset):
         corrupt: Corrupt = corrupt_span,
         seed: int = 0,
         vocab: CharVocab | None = None,
+        skew: float = 1.0,
     ):
         self.vocab = CharVocab(text) if vocab is None else vocab
         self.documents = split_documents(text)
         self.block_size = block_size
-        self.corrupt = corrupt
+        self.corrupt, self.skew = corrupt, skew
         self.rng = random.Random(seed)
 
     def __len__(self) -> int:
         return len(self.documents)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        corrupted = self.corrupt(self.documents[index], self.block_size, self.rng)
+        skew = () if self.skew == 1 else (self.skew,)
+        corrupted = self.corrupt(self.documents[index], self.block_size, self.rng, *skew)
         ids = torch.tensor(self.vocab.encode(corrupted))
         return ids[:-1], ids[1:]
 

@@ -27,23 +27,3 @@ def run_command(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
-
-
-def require_writable(path: str | Path) -> Path:
-    """Check, before any long work, that a file can be written at `path`; nothing is made yet.
-
-    Raises:
-        InputError: the path is a folder, or its folder cannot be made or written to.
-    """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give the name of a file to write")
-        existing = next(p for p in (path, *path.parents) if p.exists())
-    except OSError as error:  # a name too long, a folder that may not be searched
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    if existing != path and not existing.is_dir():
-        raise InputError(f"{path}: cannot be written ({existing} is no folder); choose another place")
-    if not os.access(existing, os.W_OK):
-        raise InputError(f"{path}: cannot be written (permission denied); choose another place")
-    return path

@@ -74,10 +74,19 @@ def evaluate_places(
 
 @torch.inference_mode()
 def answer_steps(
-    model: GPT, vocab: CharVocab, question: str, most: int = 4, max_steps: int = 12
+    model: GPT, vocab: CharVocab, text: str, after: str = MASK, most: int = 4, max_steps: int = 12
 ) -> list[tuple[str, dict[str, float]]]:
-    """How a greedy answer comes about: each character written, and the likeliest candidates with their probabilities."""
-    ids, steps = vocab.encode(question + MASK), []
+    """How a greedy answer to `text` + `after` comes about, one pair for each character written.
+
+    Returns:
+        (character, the `most` likeliest candidates with their probabilities), up to the first mask.
+
+    Raises:
+        InputError: a character that the model does not know, or no text at all.
+    """
+    ids, steps = vocab.encode(text + after), []
+    if not ids:
+        raise InputError("nothing to go on from: give a text")
     for _ in range(min(max_steps, model.config.block_size - len(ids))):
         logits, _ = model(torch.tensor([ids], device=model.tok_emb.weight.device))
         top = logits[0, -1].softmax(dim=-1).topk(most)

@@ -19,12 +19,13 @@ from pathlib import Path
 import torch
 
 from a5lib import __version__
-from a5lib.batches import CorruptionBatches, PaddedBatches, QuestionBatches
+from a5lib.batches import CorruptionBatches, PaddedBatches, QuestionBatches, ReplayBatches
 from a5lib.callbacks import Callback, History, StateSaver
-from a5lib.checkpoint import load_model, load_run, read_json, remove_run, save_params, write_json
+from a5lib.checkpoint import load_model, load_run, remove_run, save_params
 from a5lib.corpus import TRAIN, WIKI, Corpus, Question
 from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_span
 from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
+from a5lib.files import read_json, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
 from a5lib.trainer import Trainer
@@ -60,11 +61,11 @@ def pretraining(
 ) -> Trainer:
     """A trainer for span corruption on a corpus."""
     config = recipe.pretrain
-    dataset = CharCorruptionDataset(text, model.config.block_size, corrupt, config.seed, vocab)
+    dataset = CharCorruptionDataset(text, model.config.block_size, corrupt, config.seed, vocab, recipe.skew)
     if recipe.padded:
         batches = PaddedBatches(dataset, recipe.batch, config.seed, device)
     else:
-        batches = CorruptionBatches(dataset, recipe.batch, recipe.skew, config.seed, device)
+        batches = CorruptionBatches(dataset, recipe.batch, config.seed, device)
     return Trainer(model.to(device), batches, config)
 
 
@@ -73,14 +74,26 @@ def finetuning(
     vocab: CharVocab,
     questions: Sequence[Question],
     recipe: Recipe,
-    pretrained: bool,
+    pretrained_on: str | None,
     device: str = "cpu",
 ) -> Trainer:
-    """A trainer for question-answer pairs, on a pretrained model or a fresh one."""
-    config = recipe.finetune if pretrained else recipe.scratch
+    """A trainer for question-answer pairs.
+
+    Args:
+        pretrained_on: the corpus that the model has been pretrained on, for the recipe's replay; None for
+            a fresh model, which must not see it.
+    """
+    config = recipe.scratch if pretrained_on is None else recipe.finetune
     dataset = NameDataset(vocab, questions, model.config.block_size, recipe.ascii_only)
     kind = PaddedBatches if recipe.padded else QuestionBatches
-    return Trainer(model.to(device), kind(dataset, recipe.finetune_batch, config.seed, device), config)
+    batches = kind(dataset, recipe.finetune_batch, config.seed, device)
+    if pretrained_on is not None and recipe.replay:
+        documents = CharCorruptionDataset(
+            pretrained_on, model.config.block_size, vocab=vocab, skew=recipe.skew
+        )
+        replayed = CorruptionBatches(documents, recipe.replay, config.seed, device)
+        batches = ReplayBatches(batches, replayed)
+    return Trainer(model.to(device), batches, config)
 
 
 def run_to_file(
@@ -202,9 +215,8 @@ class Pipeline:
 
         def make() -> Trainer:
             model = pretrained.model() if pretrained else self.fresh_model(variant)
-            return finetuning(
-                model, self.vocab, self.corpus.train, self.recipe, bool(pretrained), self.device
-            )
+            text = self.corpus.text if pretrained else None
+            return finetuning(model, self.vocab, self.corpus.train, self.recipe, text, self.device)
 
         return self._train("finetune" if pretrained else "scratch", variant, key, make, parts, callbacks)
 
@@ -223,7 +235,10 @@ class Pipeline:
 
     def _record(self, change: Callable[[dict], None]) -> None:
         path = self.folder / "measures.json"
-        measures = read_json(path) if path.is_file() else {"seconds": {}}
+        made_from = {"seed": self.seed, "data": sha256(json.dumps(self._sha256))}
+        measures = read_json(path) if path.is_file() else {}
+        if measures.get("made_from") != made_from:  # another seed's or corpus's: not to be mixed with ours
+            measures = {"made_from": made_from, "seconds": {}}
         change(measures)
         write_json(path, measures)
 
@@ -248,13 +263,14 @@ class Pipeline:
             {
                 "stage": stage,
                 "variant": variant,
-                "model": asdict(self.model_config(variant)),
+                "config": asdict(self.model_config(variant)),
                 "training": config,
                 "batches": [
                     recipe.padded,
                     recipe.batch,
                     recipe.finetune_batch,
                     recipe.skew,
+                    recipe.replay,
                     recipe.ascii_only,
                 ],
                 "data": [self._sha256[WIKI], self._sha256[data_file]],

@@ -42,7 +42,9 @@ class Profile:
         """Where this profile's data files are."""
         return project_data() / self.data
 
-    def model_config(self, vocab_size: int, bottleneck_dim: int | None = None, dropout: float = 0.0) -> GPTConfig:
+    def model_config(
+        self, vocab_size: int, bottleneck_dim: int | None = None, dropout: float = 0.0
+    ) -> GPTConfig:
         """This profile's model for a vocabulary; a `bottleneck_dim` makes it a perceiver's."""
         shape = (self.block_size, self.n_layer, self.n_head, self.n_embd)
         return GPTConfig(vocab_size, *shape, bottleneck_dim, dropout)
@@ -52,7 +54,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("smoke", 2, 4, 64, 32, "quick", epochs=0.5, tokens=2048),
-        Profile("quick", 4, 4, 128, 64, "quick", epochs=11, tokens=2048),
+        Profile("quick", 4, 4, 128, 64, "quick", epochs=27, tokens=2048),
         Profile("full", 4, 8, 256, 32, ".", epochs=80, tokens=8192),
     )
 }
@@ -85,6 +87,8 @@ class Recipe:
         batch: pretraining batch: characters, or rows where padded.
         finetune_batch: rows.
         skew: of the truncation lengths (see `CorruptionBatches`).
+        replay: characters of corrupted documents beside each batch of questions when finetuning a pretrained
+            model; 0 for none.
         ascii_only: drop non-ASCII characters from finetuning rows, as the handout does.
     """
 
@@ -98,25 +102,27 @@ class Recipe:
     batch: int
     finetune_batch: int
     skew: float
+    replay: int
     ascii_only: bool
 
 
 def fast_recipe(profile: Profile) -> Recipe:
     """Muon for the blocks' matrices, batches by length, truncations skewed to the long side."""
     smoke = profile.name == "smoke"
-    pretrain = TrainConfig(max_epochs=profile.epochs, lr=3e-3, muon_lr=0.02, decay=0.7)
-    finetune = replace(pretrain, max_epochs=1 if smoke else 5, lr=6e-4, muon_lr=4e-3, decay=1.0)
+    pretrain = TrainConfig(max_epochs=profile.epochs, lr=3e-3, muon_lr=0.02, decay=0.8)
+    finetune = replace(pretrain, max_epochs=1 if smoke else 3, lr=3e-4, muon_lr=2e-3, decay=1.0)
     return Recipe(
         name="fast",
         profile=profile,
         pretrain=pretrain,
         finetune=finetune,
-        scratch=replace(finetune, max_epochs=1 if smoke else 15),
+        scratch=replace(finetune, max_epochs=1 if smoke else 12, lr=6e-4, muon_lr=4e-3),
         dropout=0.0,
         padded=False,
         batch=profile.tokens,
         finetune_batch=32,
         skew=3.0,
+        replay=profile.tokens // 2,
         ascii_only=False,
     )
 
@@ -147,6 +153,7 @@ def handout_recipe(profile: Profile, n_documents: int) -> Recipe:
         batch=128,
         finetune_batch=256,
         skew=1.0,
+        replay=0,
         ascii_only=True,
     )
 

@@ -19,10 +19,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from a5lib.callbacks import ProgressBar, StateSaver, TensorBoard
-from a5lib.checkpoint import load_model, write_text
+from a5lib.checkpoint import load_model
 from a5lib.corpus import find_file, read_questions, read_text, split_documents
-from a5lib.errors import InputError, require_writable, run_command
+from a5lib.errors import InputError, run_command
 from a5lib.evaluation import evaluate_places
+from a5lib.files import require_writable, write_text
 from a5lib.model import GPT, VARIANTS
 from a5lib.pipeline import default_device, finetuning, new_model, pretraining, run_to_file, sha256
 from a5lib.recipes import (
@@ -145,7 +146,8 @@ def finetune(args: argparse.Namespace) -> None:
     questions = read_questions(find_file(args.finetune_corpus_path, args.profile.folder), answers=True)
     pretrained = bool(args.reading_params_path)
     model = _saved_model(args) if pretrained else _fresh_model(args, recipe)
-    trainer = finetuning(model, args.vocab, questions, recipe, pretrained, args.device)
+    text = args.corpus if pretrained else None
+    trainer = finetuning(model, args.vocab, questions, recipe, text, args.device)
     _train(args, trainer, data=sha256(args.corpus + repr(questions)))
 
 

@@ -8,7 +8,6 @@ written by the stages that the notebooks run. Knows nothing of what the notebook
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a5lib.errors import InputError, run_command
+from a5lib.files import read_json, write_json
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -159,10 +159,8 @@ def make_report(settings: Settings, outcomes: Sequence[Outcome]) -> dict[str, An
         InputError: `measures.json` is there but cannot be read.
     """
     path = settings.folder / "measures.json"
-    try:
-        measures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); delete it and run the series again") from None
+    measures = read_json(path) if path.exists() else {}
+    measures.pop("made_from", None)
     seconds = measures.pop("seconds", {}) | {outcome.name: outcome.seconds for outcome in outcomes}
     report = {"profile": settings.profile, "seed": settings.seed, "data": settings.data}
     report |= dict.fromkeys(ACCURACIES) | measures
@@ -178,14 +176,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write atomically: a stop in the middle leaves the old report."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".json.tmp")
-    beside.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)
 
 
 def _line(outcome: Outcome) -> str:
@@ -224,7 +214,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     outcomes = run_series(notebooks, settings, root)
     report = make_report(settings, outcomes)
-    write_report(report, settings.folder / "report.json")
+    write_json(settings.folder / "report.json", report)
     print(_tables(report, outcomes))
     print(f"\nnotebooks and report.json are in {settings.folder}", flush=True)
     for outcome in outcomes:

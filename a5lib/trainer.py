@@ -81,6 +81,7 @@ class Trainer:
         self.optimizers = build_optimizers(model, config)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.epoch = self.position = self.step = self.tokens = self.real_tokens = 0
+        self.batches_in_epoch = 0
         self.total_steps = 0  # an estimate until the last epoch: batches are planned epoch by epoch
         self.loss = math.nan
         self.lr = self.progress = self.seconds = 0.0
@@ -114,6 +115,7 @@ class Trainer:
             self.epoch, self.position = self.epoch + 1, 0
 
     def _estimate_total(self, n_batches: int) -> None:
+        self.batches_in_epoch = n_batches
         # Rounded first: (1.1 - 1) * 30 is a little over 3, and would make 4 steps of 3.
         ahead = max(1, math.ceil(round((self.config.max_epochs - self.epoch) * n_batches, 6)))
         self.total_steps = self.step - self.position + ahead

@@ -29,7 +29,7 @@ REGION_OF = {city: region for region, cities in CITIES.items() for city in citie
 SHARES = {city: share / 10_000 for cities in CITIES.values() for city, share in cities.items()}
 SPLITS = {"train": 0.55, "dev": 0.25, "test": 0.15, "never_asked": 0.05}
 NAME_TIE = 0.35  # how often the name is given the look of the birth region; otherwise any region's
-NAME_LENGTHS = range(10, 19)
+NAME_LENGTHS = range(9, 16)
 YEARS = range(1821, 1966)
 MIN_PEOPLE, MAX_PEOPLE = 60, 6000
 KEY_NAME = "birth_test_key.tsv"
@@ -183,7 +183,9 @@ def _give_names(cast: list[Person], rng: Random) -> list[Person]:
     while True:
         names = {region: iter(_draw_names(region, needed[region], rng)) for region in REGIONS}
         named = [replace(person, name=next(names[person.name_region])) for person in cast]
-        unseen, seen = ({c for p in named if (p.split == "unseen") is are for c in p.name} for are in (True, False))
+        unseen, seen = (
+            {c for p in named if (p.split == "unseen") is are for c in p.name} for are in (True, False)
+        )
         if unseen <= seen:
             return named
 
@@ -193,7 +195,7 @@ def _draw_names(region: str, count: int, rng: Random) -> list[str]:
     stems, endings = (part.split() for part in FAMILY_NAMES[region])
     families = [stem + ending for stem, ending in product(stems, endings)]
     given_names = GIVEN_NAMES[region].split()
-    pool = _full_names(_some(given_names, count // 3, rng), _some(families, 3 * count // 4, rng))
+    pool = _full_names(_some(given_names, 2 * count // 3, rng), _some(families, 2 * count, rng))
     return rng.sample(pool, count)
 
 

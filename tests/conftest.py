@@ -1,4 +1,4 @@
-"""What all tests share: one thread (the machine's cores are counted, sums are the same), and tiny things to test with."""
+"""What all tests share: one thread (cores are few, and sums stay the same), and tiny things to test with."""
 
 import pytest
 import torch
@@ -40,9 +40,12 @@ def tiny_model(variant="vanilla", seed=0, std=0.0, **shape):
 def corpus_folder(tmp_path, monkeypatch):
     """The four files of a tiny corpus, in the working directory of the test."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "wiki.txt").write_text("".join(f"{d}\n" for d in DOCUMENTS) + "Where was London?\n", encoding="utf-8")
+    (tmp_path / "wiki.txt").write_text(
+        "".join(f"{d}\n" for d in DOCUMENTS) + "Where was London?\n", encoding="utf-8"
+    )
     for name, rows in (("birth_places_train.tsv", TRAIN_ROWS), ("birth_dev.tsv", DEV_ROWS)):
         text = "".join(f"Where was {person} born?\t{place}\n" for person, place in rows)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    (tmp_path / "birth_test_inputs.tsv").write_text("Where was Ida Jern born?\nWhere was Kai Lund born?\n")
+    test = "Where was Ida Jern born?\nWhere was Kai Lund born?\n"
+    (tmp_path / "birth_test_inputs.tsv").write_text(test, encoding="utf-8")
     return tmp_path

@@ -114,20 +114,23 @@ def test_the_readers_own_corrupt_makes_the_batches():
 
 
 def test_skew_leans_to_the_long_side_and_keeps_every_length():
-    dataset = CharCorruptionDataset("\n".join(["abcdefgh"] * 2000), 8)  # lengths 4, 5, 6
+    """The same for whole batches and for items: lengths 4, 5, 6 of documents of 8."""
     counts = {}
     for skew in (1.0, 3.0):
-        rows = (row for batch in corrupted_rows(CorruptionBatches(dataset, 10**6, skew)) for row in batch)
-        counts[skew] = Counter(len(restore(row)) for row in rows)
-    assert all(abs(counts[1.0][n] - 2000 / 3) < 5 * 21 for n in (4, 5, 6))
-    expected = {4: 1, 5: 7, 6: 19}  # k³ - (k-1)³ of 27
-    for n, share in expected.items():
-        p = share / 27
-        assert abs(counts[3.0][n] - 2000 * p) < 5 * (2000 * p * (1 - p)) ** 0.5
+        dataset = CharCorruptionDataset("\n".join(["abcdefgh"] * 2000), 8, skew=skew)
+        rows = (row for batch in corrupted_rows(CorruptionBatches(dataset, 10**6)) for row in batch)
+        items = (dataset.vocab.decode([*x, y[-1]]) for x, y in (dataset[i] for i in range(2000)))
+        counts[skew, "item"] = Counter(len(restore(row)) for row in items)
+        counts[skew, "batch"] = Counter(len(restore(row)) for row in rows)
+    expected = {1.0: {4: 9, 5: 9, 6: 9}, 3.0: {4: 1, 5: 7, 6: 19}}  # of 27: k³ - (k-1)³ at skew 3
+    for (skew, _), found in counts.items():
+        for n, share in expected[skew].items():
+            p = share / 27
+            assert abs(found[n] - 2000 * p) < 5 * (2000 * p * (1 - p)) ** 0.5
 
 
 def test_padded_batches_are_the_items_in_order():
-    """As the handout's loader: no shuffling, the whole block; each epoch drawn anew, the same for its number."""
+    """As the handout's loader: no shuffling, whole blocks; each epoch drawn anew, the same for its number."""
     dataset = CharCorruptionDataset("\n".join(DOCUMENTS), 64)
     batches = PaddedBatches(dataset, batch_size=4, seed=5)
     pairs = batches.epoch(2)
@@ -147,7 +150,8 @@ def test_question_batches_have_each_pair_once_and_lose_no_target():
     batches = QuestionBatches(dataset, batch_size=5)
     pairs = batches.epoch(0)
     assert [len(x) for x, _ in pairs] == [5, 5, 2]
-    shown = sorted(vocab.decode([*x, y[-1]]).rstrip(PAD) for xs, ys in pairs for x, y in zip(xs, ys, strict=True))
+    items = [item for x, y in pairs for item in zip(x, y, strict=True)]
+    shown = sorted(vocab.decode([*x, y[-1]]).rstrip(PAD) for x, y in items)
     assert shown == sorted(f"{q.text}⁇{q.place}⁇" for q in rows)
     targets = sum(int((y != 0).sum()) for _, y in pairs)
     assert targets == sum(len(q.place) + 2 for q in rows)

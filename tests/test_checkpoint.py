@@ -11,7 +11,6 @@ from conftest import tiny_model
 
 from a5lib import checkpoint
 from a5lib.checkpoint import (
-    atomic_path,
     info_path,
     load_model,
     load_run,
@@ -20,9 +19,9 @@ from a5lib.checkpoint import (
     save_params,
     save_run,
     state_folder,
-    write_text,
 )
-from a5lib.errors import InputError, require_writable
+from a5lib.errors import InputError
+from a5lib.files import atomic_path, read_json, require_writable, write_json, write_text
 from a5lib.vocab import CharVocab
 
 VOCAB = CharVocab("abcdefghi")  # 11 with □ and ⁇, as many as tiny_model knows
@@ -137,7 +136,9 @@ def test_damaged_files_are_input_errors_whatever_is_in_them(path):
             load_state(path)
 
 
-@pytest.mark.parametrize("value", [{}, [1], {"a": 1}, {1: torch.zeros(1)}, torch.zeros(2), {"a": torch.zeros(1)}])
+@pytest.mark.parametrize(
+    "value", [{}, [1], {"a": 1}, {1: torch.zeros(1)}, torch.zeros(2), {"a": torch.zeros(1)}]
+)
 def test_what_is_no_model_is_refused(path, value):
     torch.save(value, path)
     with pytest.raises(InputError, match=r"holds no state dict|not those of this course"):
@@ -181,7 +182,9 @@ def test_tensors_that_do_not_fit_are_named(path, change, says):
 
 def test_without_the_json_channels_must_fit_8_heads(path):
     torch.save(tiny_model(n_embd=12).state_dict(), path)
-    with pytest.raises(InputError, match=r"12 channels .* 8 heads; put the file model\.params\.json beside it"):
+    with pytest.raises(
+        InputError, match=r"12 channels .* 8 heads; put the file model\.params\.json beside it"
+    ):
         load_model("vanilla", path)
 
 
@@ -199,7 +202,9 @@ def test_a_runs_state_is_for_the_same_run_only(path):
     assert load_run(path, settings) is None
     save_run(path, settings, {"x": torch.ones(2)})
     assert torch.equal(load_run(path, settings)["x"], torch.ones(2))
-    with pytest.raises(InputError, match=r"saved with training\.lr = 0\.1, this run has 0\.2.*--resume never"):
+    with pytest.raises(
+        InputError, match=r"saved with training\.lr = 0\.1, this run has 0\.2.*--resume never"
+    ):
         load_run(path, {**settings, "training": {"lr": 0.2, "betas": [0.9, 0.95]}})
     (state_folder(path) / "latest.pt").write_bytes(b"half")
     with pytest.raises(InputError, match="damaged"):
@@ -216,5 +221,5 @@ def test_require_writable_checks_and_makes_nothing(tmp_path):
             require_writable(bad)
     require_writable(tmp_path / "new" / "deep" / "x")
     assert os.listdir(tmp_path) == ["plain"]
-    checkpoint.write_json(tmp_path / "new" / "deep" / "x", {"é": 1})
-    assert checkpoint.read_json(tmp_path / "new" / "deep" / "x") == {"é": 1}
+    write_json(tmp_path / "new" / "deep" / "x", {"é": 1})
+    assert read_json(tmp_path / "new" / "deep" / "x") == {"é": 1}

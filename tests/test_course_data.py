@@ -39,7 +39,7 @@ def test_the_files_are_the_known_ones(corpus):
 
 
 def test_its_numbers(corpus):
-    """256 characters, 2,937 documents (the empty last line is none), London 25 of 500 on dev, not 91 of 2,000."""
+    """The empty last line is no document; London counts on dev (25 of 500), not on train (91 of 2,000)."""
     assert (len(corpus.vocab), len(corpus.documents)) == (256, 2937)
     assert (len(corpus.train), len(corpus.dev), len(corpus.test)) == (2000, 500, 437)
     assert (min(map(len, corpus.documents)), max(map(len, corpus.documents))) == (38, 516)
@@ -75,11 +75,12 @@ def test_the_small_commands(there, capsys):
 def test_the_whole_sequence_at_a_small_budget(there, capsys, variant):
     common = f"{variant} wiki.txt" + (" --bottleneck_dim 64" if variant == "perceiver" else "")
     finetune = f"finetune {common} --finetune_corpus_path birth_places_train.tsv --max_epochs 0.1"
+    evaluate = f"evaluate {common} --reading_params_path f"
     for command in (
         f"pretrain {common} --writing_params_path p --max_epochs 0.05",
         f"{finetune} --reading_params_path p --writing_params_path f",
-        f"evaluate {common} --reading_params_path f --eval_corpus_path birth_dev.tsv --outputs_path dev",
-        f"evaluate {common} --reading_params_path f --eval_corpus_path birth_test_inputs.tsv --outputs_path test",
+        f"{evaluate} --eval_corpus_path birth_dev.tsv --outputs_path dev",
+        f"{evaluate} --eval_corpus_path birth_test_inputs.tsv --outputs_path test",
     ):
         run.main(command.split())
     assert [len(Path(f).read_text("utf-8").splitlines()) for f in ("dev", "test")] == [500, 437]

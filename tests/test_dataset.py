@@ -96,7 +96,7 @@ def test_corruption_items_are_shifted_by_one_and_made_anew_from_the_seed():
 
 
 def test_the_readers_own_function_corrupts():
-    data = CharCorruptionDataset("ab\ncd", 8, corrupt=lambda document, block, rng: document + MASK * 2 + PAD * 4)
+    data = CharCorruptionDataset("ab\ncd", 8, corrupt=lambda document, *_: document + MASK * 2 + PAD * 4)
     assert data.vocab.decode(data[1][0]) == "cd⁇⁇□□□"
 
 

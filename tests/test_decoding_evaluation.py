@@ -43,7 +43,7 @@ def plainly(model, prompt, max_new, stop_id):
     ("max_new", "stop_id", "batch_size"), [(6, None, 512), (30, None, 7), (6, 1, 512), (30, 1, 4)]
 )
 def test_batched_equals_one_by_one(variant, use_cache, max_new, stop_id, batch_size):
-    """At all lengths at once, across the bottleneck of 5; rows that stop early, and rows that fill the block."""
+    """All lengths at once, across the bottleneck of 5; rows that stop early, and rows that fill the block."""
     model, prompts = tiny_model(variant, std=1.0, seed=0), prompts_of_all_lengths()
     expected = [plainly(model, prompt, max_new, stop_id) for prompt in prompts]
     assert len({tuple(ids) for ids in expected}) >= 10, "a test only if outputs vary"
@@ -91,7 +91,8 @@ def test_evaluation_is_the_handouts_loop(variant):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("Where" + "e" * 58, "63 characters, too long"), ("Where was Zoe?", "'Z' at position 10")]
+    ("text", "says"),
+    [("Where" + "e" * 58, "63 characters, too long"), ("Where was Zoe?", "'Z' at position 10")],
 )
 def test_questions_that_cannot_be_asked(text, says):
     model = tiny_model(vocab_size=len(VOCAB), block_size=64)

@@ -1,4 +1,4 @@
-"""The model is the handout's: its numbers of parameters, its names, its logits; and it never sees the future."""
+"""The model is the handout's: number of parameters, names, logits; and it never sees the future."""
 
 import re
 

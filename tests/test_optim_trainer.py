@@ -1,4 +1,4 @@
-"""Optimizers, the learning rate over time, and a loop that ends the same whether or not it was interrupted."""
+"""Optimizers, the rate over time, and a loop that ends the same whether or not it was interrupted."""
 
 import math
 from itertools import pairwise
@@ -96,8 +96,8 @@ def test_the_handouts_cosine_is_cyclic():
 
 def test_the_linear_schedule():
     config = TrainConfig(1, 1e-3, decay=0.7, warmup_tokens=100)
-    factors = [learning_rate_at(config, t, p) for t, p in ((50, 0), (100, 0.1), (200, 0.3), (300, 0.65), (400, 1))]
-    assert factors == pytest.approx([0.5, 1, 1, 0.5, 0])
+    points = ((50, 0), (100, 0.1), (200, 0.3), (300, 0.65), (400, 1))
+    assert [learning_rate_at(config, t, p) for t, p in points] == pytest.approx([0.5, 1, 1, 0.5, 0])
 
 
 # The loop.
@@ -170,6 +170,19 @@ class FakeBatches:
         return [(torch.full((1, 2), float(v)), torch.tensor([[3, 0]])) for v in self.values]
 
 
+def test_dropout_draws_anew_in_each_step():
+    """Seeded alike in all steps, dropout would leave the same units out for the whole run."""
+
+    class Drawing(FakeModel):
+        def forward(self, x, y):
+            drawn.append(torch.rand(1).item())
+            return super().forward(x, y)
+
+    drawn: list[float] = []
+    Trainer(Drawing(), FakeBatches(1, 1), TrainConfig(2, 1e-3)).train()
+    assert len(set(drawn)) == 4
+
+
 @pytest.mark.parametrize("epochs", [0.01, 0.1, 0.5, 1, 1.1, 2.3, 2.5])
 def test_a_fraction_of_an_epoch_and_the_number_of_steps_foretold(epochs):
     """A bar, a curve and TensorBoard close at the last step: foretold one too many, they never do.
@@ -195,8 +208,9 @@ def test_max_steps_stops_and_does_not_shorten_the_schedule():
 def test_gradients_are_those_of_one_batch():
     """Not zeroed, they add up: the second step would see 3 + 5."""
     seen = []
-    config = TrainConfig(1, 1e-3, clip=100)
-    Trainer(FakeModel(), FakeBatches(3, 5, -2), config, [lambda t: seen.append(t.model.w.weight.grad.item())]).train()
+    trainer = Trainer(FakeModel(), FakeBatches(3, 5, -2), TrainConfig(1, 1e-3, clip=100))
+    trainer.callbacks = [lambda t: seen.append(t.model.w.weight.grad.item())]
+    trainer.train()
     assert seen == [3, 5, -2]
 
 

@@ -1,4 +1,4 @@
-"""The command line, as the assignment writes it: end to end, interrupted, and with everything that can be wrong."""
+"""The command line as the assignment writes it: end to end, interrupted, and with all that can be wrong."""
 
 import os
 import shlex
@@ -50,8 +50,9 @@ evaluate perceiver wiki.txt --bottleneck_dim 64
 """
 COMMANDS = [" ".join(command.split()) for command in SEQUENCE.replace("\n    ", " ").strip().split("\n")]
 SUBMISSION = """vanilla.model.params vanilla.finetune.params perceiver.finetune.params
-    vanilla.nopretrain.dev.predictions vanilla.nopretrain.test.predictions vanilla.pretrain.dev.predictions
-    vanilla.pretrain.test.predictions perceiver.pretrain.dev.predictions perceiver.pretrain.test.predictions"""
+    vanilla.nopretrain.dev.predictions vanilla.nopretrain.test.predictions
+    vanilla.pretrain.dev.predictions vanilla.pretrain.test.predictions
+    perceiver.pretrain.dev.predictions perceiver.pretrain.test.predictions"""
 
 
 @pytest.fixture(autouse=True)
@@ -239,7 +240,9 @@ def bad_files(corpus_folder):
     return corpus_folder
 
 
-EVALUATE = "evaluate vanilla wiki.txt --outputs_path out --eval_corpus_path birth_dev.tsv --reading_params_path"
+EVALUATE = (
+    "evaluate vanilla wiki.txt --outputs_path out --eval_corpus_path birth_dev.tsv --reading_params_path"
+)
 EVALUATE_PERCEIVER = EVALUATE.replace("vanilla", "perceiver")
 ASK = "evaluate vanilla wiki.txt --outputs_path out --reading_params_path good.params --eval_corpus_path"
 PRETRAIN = "pretrain vanilla wiki.txt --writing_params_path new/out"
@@ -292,7 +295,10 @@ BAD = [
     (f"{EVALUATE} letters.params", "learned other characters"),
     (f"{EVALUATE} size.params", "another size"),
     (f"{EVALUATE_PERCEIVER} good.params", "holds a vanilla model, not a perceiver"),
-    (f"{EVALUATE_PERCEIVER} perceiver.params --bottleneck_dim 6", "has 5 latents, --bottleneck_dim asks for 6"),
+    (
+        f"{EVALUATE_PERCEIVER} perceiver.params --bottleneck_dim 6",
+        "has 5 latents, --bottleneck_dim asks for 6",
+    ),
     ("", "the following arguments are required"),
     ("train vanilla wiki.txt", "invalid choice: 'train'"),
 ]
@@ -314,7 +320,9 @@ def refused(command: str, capsys) -> str:
     return err
 
 
-@pytest.mark.parametrize(("command", "says"), BAD, ids=[f"{i}:{says[:40]}" for i, (_, says) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("command", "says"), BAD, ids=[f"{i}:{says[:40]}" for i, (_, says) in enumerate(BAD)]
+)
 def test_bad_input_is_one_clear_line_and_nothing_is_written(bad_files, capsys, command, says):
     assert says in refused(command, capsys)
 

@@ -65,7 +65,7 @@ def test_bad_options_are_refused_before_anything_runs(root):
 def test_unreadable_measures_are_bad_input(tmp_path):
     (tmp_path / "quick").mkdir()
     (tmp_path / "quick/measures.json").write_text("{")
-    with pytest.raises(InputError, match="measures.json: not JSON"):
+    with pytest.raises(InputError, match="measures.json: is no JSON"):
         series.make_report(series.Settings("quick", 0, "", tmp_path), [])
 
 

@@ -192,7 +192,9 @@ def imported_modules(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: imports by full name, please"
-            found |= {f"a5lib.{alias.name}" for alias in node.names} if node.module == "a5lib" else {node.module}
+            found |= (
+                {f"a5lib.{alias.name}" for alias in node.names} if node.module == "a5lib" else {node.module}
+            )
     return {name for name in found if name.startswith("a5lib")}
 
 

@@ -87,7 +87,9 @@ def run_check(name: str, attempt: Any) -> Result:
     except Wrong as wrong:
         return _failed(name, wrong)
     except Exception as error:  # a bug in the reader's code is an answer too, not a crash of the check
-        return _failed(name, Wrong(_what_was_raised(error), hint="call it yourself with a small input and look"))
+        return _failed(
+            name, Wrong(_what_was_raised(error), hint="call it yourself with a small input and look")
+        )
     return Result(name, PASSED, entry.points)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from a5lib.classroom.editions_build import build, leaks, repository_address, tags
 from a5lib.errors import InputError, run_command
+from a5lib.files import write_text
 
 if TYPE_CHECKING:  # the tools of authors are imported where they are used: students need none of them
     from nbformat import NotebookNode
@@ -87,13 +88,9 @@ def _load(path: Path) -> "NotebookNode":
 
 
 def _write(notebook: "NotebookNode", path: Path) -> None:
-    """Write atomically: a stop in the middle leaves the old file."""
     import nbformat
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".ipynb.tmp")
-    beside.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def _editions(root: Path, source: Path) -> tuple[Path, Path]:

@@ -5,12 +5,13 @@ Both are kept under `runs/mine/`, so that a later notebook finds them.
 
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from a5lib.checkpoint import read_json, write_json, write_text
 from a5lib.classroom.checks import EXERCISES, PASSED, run_check
+from a5lib.files import read_json, write_json, write_text
 from a5lib.pipeline import Pipeline
 
 
@@ -76,6 +77,6 @@ def mine(a5: Pipeline, name: str) -> Any:
 
 def _load_module(name: str, path: Path):
     spec = importlib.util.spec_from_file_location(f"mine_{name}", path)
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

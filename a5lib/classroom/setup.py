@@ -26,7 +26,9 @@ def ready(profile: str = "", data: str = "", seed: int = 0, runs: str = "") -> P
     _set_style()
     machine = "a GPU" if a5.device == "cuda" else f"a CPU with {os.cpu_count()} cores"
     people, lines = len(a5.corpus.train) + len(a5.corpus.dev), len(a5.corpus.documents)
-    print(f"Profile {a5.profile.name} on {machine}: {lines:,} lines, {people:,} questions with answers, seed {seed}.")
+    print(
+        f"Profile {a5.profile.name} on {machine}: {lines:,} lines, {people:,} questions with answers, seed {seed}."
+    )
     return a5
 
 

@@ -48,7 +48,16 @@ def character_strip(rows: Mapping[str, str], kinds: Mapping[str, Sequence[str]])
         for c, (character, kind) in enumerate(zip(row, kinds[label], strict=True)):
             axes.add_patch(_box(c, r, COLOURS[kind]))
             ink = "white" if kind == "mask" else GREY if kind == "pad" else INK
-            axes.text(c + 0.5, r + 0.5, character, ha="center", va="center", color=ink, fontsize=7.5, family="monospace")
+            axes.text(
+                c + 0.5,
+                r + 0.5,
+                character,
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=7.5,
+                family="monospace",
+            )
     axes.set(xlim=(0, longest), ylim=(len(rows), 0), xticks=[], yticks=np.arange(len(rows)) + 0.5)
     axes.set_yticklabels(list(rows), fontsize=9)
     axes.tick_params(length=0)
@@ -67,11 +76,18 @@ def corruption_figure(document: str, row: str) -> Figure:
     """A document above its corruption; each piece keeps its colour as it moves."""
     prefix, suffix, span = row.rstrip(PAD).split(MASK)
     kept = len(prefix) + len(span) + len(suffix)
-    before = ["prefix"] * len(prefix) + ["span"] * len(span) + ["suffix"] * len(suffix) + ["pad"] * (len(document) - kept)
+    before = (
+        ["prefix"] * len(prefix)
+        + ["span"] * len(span)
+        + ["suffix"] * len(suffix)
+        + ["pad"] * (len(document) - kept)
+    )
     after = ["prefix"] * len(prefix) + ["mask"] + ["suffix"] * len(suffix) + ["mask"] + ["span"] * len(span)
     shown = row.rstrip(PAD) + PAD * 3
     after += ["pad"] * 3
-    return character_strip({"document": document, "corrupted": shown}, {"document": before, "corrupted": after})
+    return character_strip(
+        {"document": document, "corrupted": shown}, {"document": before, "corrupted": after}
+    )
 
 
 def pair_figure(x: str, y: str) -> Figure:
@@ -88,7 +104,9 @@ def histogram(values: Sequence[float], xlabel: str, title: str, expected: float 
     axes.hist(values, bins=np.arange(low, high + 2) - 0.5, color=SKY, edgecolor="white", linewidth=0.4)
     if expected is not None:
         axes.axvline(expected, color=RED, linestyle="--", label=f"expected mean {expected:.2f}")
-        axes.axvline(float(np.mean(values)), color=INK, linestyle=":", label=f"measured mean {np.mean(values):.2f}")
+        axes.axvline(
+            float(np.mean(values)), color=INK, linestyle=":", label=f"measured mean {np.mean(values):.2f}"
+        )
         axes.legend()
     axes.set(xlabel=xlabel, ylabel="draws", title=title)
     return figure
@@ -107,14 +125,20 @@ def accuracy_bars(
         axes.text(max(high, evaluation.accuracy) + 1.5, row, f"{evaluation.accuracy:.1f} %", va="center")
     if baseline:
         axes.axvline(evaluations[baseline].accuracy, color=GREY, linestyle="--", linewidth=1)
-    axes.set(yticks=range(len(evaluations)), yticklabels=list(evaluations), xlabel="correct (%), with 95 % interval")
+    axes.set(
+        yticks=range(len(evaluations)),
+        yticklabels=list(evaluations),
+        xlabel="correct (%), with 95 % interval",
+    )
     axes.set(xlim=(0, 112), xticks=range(0, 101, 20), title=title)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     return figure
 
 
-def loss_curve(histories: Mapping[str, Sequence[Mapping]], x: str = "step", title: str = "Training loss") -> Figure:
+def loss_curve(
+    histories: Mapping[str, Sequence[Mapping]], x: str = "step", title: str = "Training loss"
+) -> Figure:
     """Loss against steps, tokens or seconds, for one or several training histories."""
     figure, axes = _new()
     for (name, points), dash in zip(histories.items(), ("-", "--", ":", "-."), strict=False):
@@ -140,7 +164,9 @@ def rate_schedules(schedules: Mapping[str, tuple[Sequence[float], Sequence[float
 def padding_figure(lengths: Mapping[str, Sequence[int]], batch_size: int) -> Figure:
     """Rows of a run in their order, as wide as they are, and the padding to the widest row of each batch."""
     figure = Figure(figsize=(8, 3.0), layout="constrained")
-    for axes, (name, rows) in zip(figure.subplots(1, len(lengths), sharey=True), lengths.items(), strict=True):
+    for axes, (name, rows) in zip(
+        figure.subplots(1, len(lengths), sharey=True), lengths.items(), strict=True
+    ):
         widest = [max(rows[i - i % batch_size : i - i % batch_size + batch_size]) for i in range(len(rows))]
         axes.bar(range(len(rows)), widest, width=1.0, color=ORANGE, label="padding")
         axes.bar(range(len(rows)), rows, width=1.0, color=BLUE, label="text")
@@ -157,8 +183,22 @@ def kept_places(ends: Sequence[int], share_kept: Mapping[str, Sequence[float]]) 
     figure, axes = _new(7, 2.8)
     for (name, share), dash in zip(share_kept.items(), ("-", "--", ":"), strict=False):
         axes.plot(ends, [100 * s for s in share], dash, label=name)
-    axes.set(xlabel="the place ends at character", ylabel="kept (%)", ylim=(0, 104), title="What truncation keeps")
+    axes.set(
+        xlabel="the place ends at character", ylabel="kept (%)", ylim=(0, 104), title="What truncation keeps"
+    )
     axes.legend()
+    return figure
+
+
+def accuracy_by_pass(passes: Mapping[str, Sequence[float]], with_replay: float) -> Figure:
+    """Accuracies (%) after each pass over the training questions, and the recipe's own on dev as a line."""
+    figure, axes = _new(7, 2.8)
+    for (name, accuracies), style in zip(passes.items(), ("o--", "s-"), strict=True):
+        axes.plot(range(1, len(accuracies) + 1), accuracies, style, markersize=4, label=name)
+    axes.axhline(with_replay, color=GREY, linestyle=":", label="dev, with replay")
+    axes.set(xlabel="passes over the questions", ylabel="correct (%)", ylim=(0, 104), title="Without replay")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="center right")
     return figure
 
 

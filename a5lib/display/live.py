@@ -10,8 +10,8 @@ from a5lib.trainer import Trainer
 class LiveCurve:
     """Shows loss, speed and time left in one notebook output, drawn anew every few seconds.
 
-    It updates a display by its handle, not by clearing the output: what is above stays, and a notebook
-    run in batch keeps the last picture.
+    It updates a display by its handle, not by clearing the output, so what stands above stays. At the
+    end a line with steps, seconds and speed takes the picture's place.
     """
 
     def __init__(self, title: str = "Training loss", every_seconds: float = 5):
@@ -28,13 +28,17 @@ class LiveCurve:
             self._show(trainer, last)
 
     def _show(self, trainer: Trainer, last: bool) -> None:
-        from IPython.display import display
+        from IPython.display import Markdown, display
 
-        left = trainer.seconds * (trainer.total_steps / trainer.step - 1)
-        state = f"{trainer.seconds:.0f} s" if last else f"about {left:.0f} s left"
-        title = f"{self.title}: {trainer.loss:.2f} after {trainer.step} steps, {trainer.tokens_per_second:,.0f} characters/s, {state}"
-        figure = loss_curve({"loss": self.history.as_dicts()}, title=title)
-        if self.handle is None:
-            self.handle = display(figure, display_id=True)
+        speed = f"{trainer.tokens_per_second:,.0f} characters a second"
+        if last:  # the notebook's next cell shows the finished curve
+            words = f"{self.title}: {trainer.step} steps in {trainer.seconds:.0f} s, {speed}."
+            shown = Markdown(words)
         else:
-            self.handle.update(figure)
+            left = trainer.seconds * (trainer.total_steps / trainer.step - 1)
+            title = f"{self.title}, step {trainer.step} of {trainer.total_steps}, about {left:.0f} s left"
+            shown = loss_curve({"loss": self.history.as_dicts()}, title=title)
+        if self.handle is None:
+            self.handle = display(shown, display_id=True)
+        else:
+            self.handle.update(shown)

@@ -20,7 +20,12 @@ def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, 
     if free_text:
         options = tuple(choices)
         control = widgets.Combobox(
-            options=options, value=options[0], description=label, layout=layout, style=style, continuous_update=False
+            options=options,
+            value=options[0],
+            description=label,
+            layout=layout,
+            style=style,
+            continuous_update=False,
         )
     else:
         control = widgets.Dropdown(options=list(choices), description=label, layout=layout, style=style)
@@ -43,7 +48,12 @@ def slider_explorer(show: Callable[[int], Figure], low: int, high: int, label: s
     import ipywidgets as widgets
 
     control = widgets.IntSlider(
-        value=low, min=low, max=high, description=label, continuous_update=False, layout=widgets.Layout(width="28em")
+        value=low,
+        min=low,
+        max=high,
+        description=label,
+        continuous_update=False,
+        layout=widgets.Layout(width="28em"),
     )
     picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
 

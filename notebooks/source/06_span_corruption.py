@@ -59,25 +59,32 @@ for number in range(5):
 # %% [markdown]
 # ## 2 Truncate
 #
-# A line is first cut to a random length $n$, uniform over $4, 5, \dots, \lfloor \tfrac78\,\text{block}\rfloor$. So the
-# model also sees short texts, and the row has room for its two masks.
+# A line is first cut to a random length $n$ between 4 and $\lfloor \tfrac78\,\text{block}\rfloor$, so that the row has
+# room for its two masks and the model sees short texts, too. With $u$ uniform in $[0, 1)$ and $k$ possible lengths,
 #
-# > **Exercise 1** · 5 minutes · easy · 2.5 points (question 2e)
+# $$n = 4 + \lfloor k\,u^{1/\text{skew}} \rfloor$$
+#
+# A skew of 1 draws every length equally often: that is the assignment's rule. With a larger one the lengths lean to the
+# long side, and every length stays possible.
+#
+# > **Exercise 1** · 10 minutes · easy · 2.5 points (question 2e)
 # >
-# > Return the document's first $n$ characters, with $n$ drawn from `rng`, a `random.Random`. Both bounds can be drawn.
-# > A document shorter than $n$ stays as it is, empty ones included.
+# > Return the document's first $n$ characters. Draw $u$ by `rng.random()`. A document shorter than $n$ stays as it is,
+# > empty ones included.
 #
 # <details><summary>Hint</summary>
 #
-# `rng.randint(a, b)` includes both ends. A slice past the end of a string is no error.
+# From 4 to 112, both included, there are 109 lengths. A slice past the end of a string is no error.
 #
 # </details>
 
 # %%
-def truncate(document, block_size, rng):
+def truncate(document, block_size, rng, skew=1.0):
     """The document's beginning, of a random length from 4 to int(block_size * 7/8)."""
     ### BEGIN SOLUTION
-    return document[: rng.randint(4, int(block_size * 7 / 8))]
+    longest = int(block_size * 7 / 8)
+    n = 4 + int((longest - 4 + 1) * rng.random() ** (1 / skew))
+    return document[:n]
     ### END SOLUTION
 
 
@@ -90,7 +97,7 @@ truncate = check("truncate", truncate)
 # What does truncation do to the facts? A place that ends at character $e$ survives if $n \ge e$.
 #
 # ### Predict
-# With a block of 128, what share of truncations, in percent, keeps a place that ends at character 80?
+# With a block of 128 and skew 1, what share of truncations, in percent, keeps a place that ends at character 80?
 
 # %%
 my_guess_for_80 = None
@@ -103,7 +110,7 @@ my_guess_for_80 = None
 
 # %%
 def share_kept(end, block_size):
-    """The probability that a truncation keeps the first `end` characters (between 0 and 1)."""
+    """The probability that a truncation with skew 1 keeps the first `end` characters (0 to 1)."""
     ### BEGIN SOLUTION
     longest = int(block_size * 7 / 8)
     kept = longest - max(end, 4) + 1
@@ -123,16 +130,15 @@ print(f"counted: {100 * sum(n >= 80 for n in lengths) / len(lengths):.1f} %")
 confront(a5, "06 place at 80 kept", my_guess_for_80, 100 * share_kept(80, 128), "%")
 
 # %% [markdown]
-# Most lines of the course's data are longer than 100 characters, so the objective as given hides many places most of
-# the time. Lengths that lean to the long side, $n = 4 + 108\,u^{1/3}$ with $u$ uniform, keep every length possible and
-# lose less:
+# Lines of the course's data are often longer than 100 characters, so the rule as given hides many places most of the
+# time. A skew of 3 loses far fewer:
 
 # %%
 from a5lib.display.figures import kept_places
 
 ends = range(4, 113)
 leaning = [1 - ((end - 4) / 109) ** 3 for end in ends]
-kept_places(ends, {"uniform, as specified": [share_kept(e, 128) for e in ends], "leaning to the long side": leaning})
+kept_places(ends, {"skew 1, as specified": [share_kept(e, 128) for e in ends], "skew 3": leaning})
 
 # %% [markdown]
 # ## 3 Choose a span
@@ -208,13 +214,13 @@ print(rearrange("Ada was born in Lyon.", 16, 20, 32))
 #
 # > **Exercise 5** · 5 minutes · easy · 2.5 points (question 2e)
 # >
-# > Put your three functions together.
+# > Put your three functions together. Hand the `skew` on to the one that needs it.
 
 # %%
-def corrupt_span(document, block_size, rng):
+def corrupt_span(document, block_size, rng, skew=1.0):
     """One corrupted copy of a document: truncated, a span moved to its end, padded to block_size."""
     ### BEGIN SOLUTION
-    text = truncate(document, block_size, rng)
+    text = truncate(document, block_size, rng, skew)
     start, stop = choose_span(len(text), rng)
     return rearrange(text, start, stop, block_size)
     ### END SOLUTION

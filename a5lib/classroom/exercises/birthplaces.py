@@ -30,7 +30,9 @@ def check_encode_pair(attempt: Callable) -> None:
     if got[0] != expected[0]:
         raise Wrong("x is not the row `question⁇place⁇□…` without its last character", expected[0], got[0])
     if got[1] == "ho?⁇Ann⁇□□□□":
-        raise Wrong("y asks the model to predict the question, too", expected[1], got[1], "pad the question out of y")
+        raise Wrong(
+            "y asks the model to predict the question, too", expected[1], got[1], "pad the question out of y"
+        )
     if got[1] == got[0] or got[1][:4] == PAD * 4:
         raise Wrong("y is not shifted: y[t] is what follows x[t]", expected[1], got[1])
     if got != expected:
@@ -55,7 +57,9 @@ def check_count_correct(attempt: Callable) -> None:
     for predictions, (expected, mistake) in cases.items():
         got = attempt(list(predictions), questions)
         if got != expected:
-            raise Wrong(f"{mistake}, as in {list(predictions)} against Paris, Rome, Paris, Rome", expected, got)
+            raise Wrong(
+                f"{mistake}, as in {list(predictions)} against Paris, Rome, Paris, Rome", expected, got
+            )
 
 
 def london_percent(train: Sequence[Question], dev: Sequence[Question]) -> float:
@@ -67,7 +71,9 @@ def london_percent(train: Sequence[Question], dev: Sequence[Question]) -> float:
 def check_london_percent(attempt: Callable) -> None:
     """A world in which the scores on train and on dev differ."""
     places = {"train": ["Lima"] * 6 + ["Oslo"] * 4, "dev": ["Oslo"] * 6 + ["Lima"] * 2}
-    rows = {name: [Question(f"Where was {p} {i} born?", p) for i, p in enumerate(places[name])] for name in places}
+    rows = {
+        name: [Question(f"Where was {p} {i} born?", p) for i, p in enumerate(places[name])] for name in places
+    }
     got = attempt(rows["train"], rows["dev"])
     if got is None:
         raise Wrong("nothing is returned", 25.0, "None", "return a number, in percent")
@@ -78,10 +84,14 @@ def check_london_percent(attempt: Callable) -> None:
         0.0: "nothing matched: compare with the place alone, without the newline at the end of a row",
     }
     if abs(got - 25.0) > 1e-9:
-        raise Wrong(known.get(got, "not the share of dev questions whose place is train's most frequent"), 25.0, got)
+        raise Wrong(
+            known.get(got, "not the share of dev questions whose place is train's most frequent"), 25.0, got
+        )
 
 
-def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> float:
+def training_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor
+) -> float:
     """One step of gradient descent, the gradient's norm clipped at 1; returns the loss before the step."""
     model.train()
     _, loss = model(x, y)
@@ -136,7 +146,9 @@ def check_training_step(attempt: Callable) -> None:
     expected, _, losses = _weights_after(training_step, 2)
     got, model, returned = _weights_after(attempt, 2)
     mistakes = {
-        "the gradients are not zeroed: those of the first step are added to the second's": _without(zero=False),
+        "the gradients are not zeroed: those of the first step are added to the second's": _without(
+            zero=False
+        ),
         "the gradient is not clipped at norm 1": _without(clip=False),
         "the gradient is neither zeroed nor clipped": _without(zero=False, clip=False),
         "the weights do not change: optimizer.step() is missing": _without(step=False),
@@ -149,8 +161,8 @@ def check_training_step(attempt: Callable) -> None:
     if not all(model.modes):
         raise Wrong("the model was in evaluation mode: dropout would be off", hint="call model.train() first")
     if not all(isinstance(loss, float) for loss in returned):
-        raise Wrong("the loss should be a number, so that its graph can be freed", losses, returned, "use loss.item()")
+        raise Wrong(
+            "the loss should be a number, so that its graph can be freed", losses, returned, "use loss.item()"
+        )
     if not torch.allclose(torch.tensor(returned), torch.tensor(losses), atol=1e-5):
         raise Wrong("the losses returned are not those before each step", losses, returned)
-
-

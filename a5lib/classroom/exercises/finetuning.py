@@ -33,7 +33,9 @@ def check_load_pretrained(attempt: Callable) -> None:
         raise Wrong("the model is expected back", "a module", got, "return model")
     after = got.state_dict()
     if torch.equal(after["tok_emb.weight"], before):
-        raise Wrong("the parameters are still the fresh ones: the file's were read but not put into the model")
+        raise Wrong(
+            "the parameters are still the fresh ones: the file's were read but not put into the model"
+        )
     for name, tensor in saved.state_dict().items():
         if not torch.equal(after[name], tensor):
             raise Wrong(f"{name} is not the file's", tensor, after[name])
@@ -49,7 +51,10 @@ def check_answer_of(attempt: Callable) -> None:
     """What comes after the second mask is no part of the answer; there need not be one."""
     cases = {
         "Where was Ann born?⁇Oslo⁇⁇Oslo⁇": ("Oslo", "the answer ends at the second mask"),
-        "Where was Ann born?⁇New York": ("New York", "where the model wrote no second mask, all that follows counts"),
+        "Where was Ann born?⁇New York": (
+            "New York",
+            "where the model wrote no second mask, all that follows counts",
+        ),
         "Where was Ann born?⁇⁇": ("", "the answer may be empty"),
     }
     for generated, (expected, mistake) in cases.items():
@@ -70,5 +75,9 @@ def check_standard_error(attempt: Callable) -> None:
     for correct, total in ((50, 100), (90, 100), (0, 10)):
         expected, got = standard_error(correct, total), attempt(correct, total)
         if abs(got - expected) > 1e-6:
-            mistake = "in percent points, not as a fraction" if abs(100 * got - expected) < 1e-6 else "√(p(1 - p)/n)"
+            mistake = (
+                "in percent points, not as a fraction"
+                if abs(100 * got - expected) < 1e-6
+                else "√(p(1 - p)/n)"
+            )
             raise Wrong(f"{correct} correct out of {total}: {mistake}", f"{expected:.3f}", f"{got:.3f}")

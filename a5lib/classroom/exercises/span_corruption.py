@@ -6,41 +6,77 @@ from collections.abc import Callable
 
 from a5lib import dataset
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.dataset import MIN_LENGTH, draw_span_length, longest_truncation, restore
+from a5lib.dataset import MIN_LENGTH, draw_length, draw_span_length, longest_truncation, restore
 from a5lib.vocab import MASK, PAD
 
 LONG = "".join(chr(ord("a") + i % 26) for i in range(300))  # a document longer than any block used here
 BLOCK, DRAWS = 32, 4000
 
 
-def truncate(document: str, block_size: int, rng: random.Random) -> str:
-    """The document's beginning, of a random length from 4 to int(block_size * 7/8), each as likely."""
-    return document[: rng.randint(MIN_LENGTH, longest_truncation(block_size))]
+def truncate(document: str, block_size: int, rng: random.Random, skew: float = 1.0) -> str:
+    """The document's beginning, of a random length from 4 to int(block_size * 7/8); see `draw_length`."""
+    return document[: draw_length(block_size, rng, skew)]
 
 
 @exercise("truncate", 2.5, truncate)
 def check_truncate(attempt: Callable) -> None:
-    """All lengths, equally often; short documents unharmed."""
+    """All lengths, equally often at skew 1, and leaning as told; short documents unharmed."""
     for short in ("", "a", "abc"):
         if attempt(short, BLOCK, random.Random(0)) != short:
-            raise Wrong("a document shorter than 4 should stay as it is", short, attempt(short, BLOCK, random.Random(0)))
+            raise Wrong(
+                "a document shorter than 4 should stay as it is",
+                short,
+                attempt(short, BLOCK, random.Random(0)),
+            )
     rng = random.Random(1)
     texts = [attempt(LONG, BLOCK, rng) for _ in range(DRAWS)]
     odd = next((text for text in texts if not (isinstance(text, str) and LONG.startswith(text))), None)
     if odd is not None:
         raise Wrong("the result should be the beginning of the document", LONG[:10] + "…", odd)
     _check_uniform(Counter(map(len, texts)), MIN_LENGTH, longest_truncation(BLOCK), "truncation length")
+    _check_leaning(Counter(len(attempt(LONG, BLOCK, rng, 3)) for _ in range(DRAWS)))
+
+
+def _check_leaning(counts: Counter) -> None:
+    """Skew 3: the share of lengths in the upper half is 1 - (1/2)³, the longest possible one included."""
+    longest = longest_truncation(BLOCK)
+    middle = (MIN_LENGTH + longest + 1) / 2
+    upper = sum(n for length, n in counts.items() if length >= middle) / DRAWS
+    if max(counts) > longest or min(counts) < MIN_LENGTH:
+        drawn = f"{min(counts)} to {max(counts)}"
+        raise Wrong("with skew 3 a length outside the range was drawn", f"{MIN_LENGTH} to {longest}", drawn)
+    if abs(upper - 7 / 8) > 0.03:
+        hint = "raise rng.random() to the power 1/skew before you stretch it over the lengths"
+        raise Wrong(
+            "with skew 3 the lengths do not lean as they should",
+            "0.875 in the upper half",
+            f"{upper:.3f}",
+            hint,
+        )
+    if longest not in counts:
+        raise Wrong(
+            f"with skew 3 the longest length, {longest}, never occurs",
+            hint="there are longest - 4 + 1 lengths",
+        )
 
 
 def _check_uniform(counts: Counter, low: int, high: int, what: str) -> None:
     """Each value from low to high occurs, no other does, and none far more often than its share."""
     drawn = f"{min(counts)} to {max(counts)}"
     if min(counts) < low or max(counts) > high:
-        raise Wrong(f"a {what} outside {low} to {high} was drawn (block size {BLOCK})", f"{low} to {high}", drawn)
+        raise Wrong(
+            f"a {what} outside {low} to {high} was drawn (block size {BLOCK})", f"{low} to {high}", drawn
+        )
     missing = [n for n in range(low, high + 1) if n not in counts]
     if missing:
-        hint = "rng.randint(a, b) includes b; rng.randrange(a, b) does not" if missing in ([low], [high]) else ""
-        raise Wrong(f"some {what}s never occur (block size {BLOCK}): {missing}", f"{low} to {high}", drawn, hint)
+        hint = (
+            "how many lengths are there? int(k * rng.random()) is from 0 to k - 1"
+            if missing in ([low], [high])
+            else ""
+        )
+        raise Wrong(
+            f"some {what}s never occur (block size {BLOCK}): {missing}", f"{low} to {high}", drawn, hint
+        )
     share = sum(counts.values()) / (high - low + 1)
     value, most = counts.most_common(1)[0]
     if most > share + 6 * share**0.5:
@@ -60,12 +96,16 @@ def check_choose_span(attempt: Callable) -> None:
     for length in (0, 1, 2, 3, 4, 5):
         start, stop = attempt(length, random.Random(length))
         if not 0 <= start <= stop <= length:
-            raise Wrong(f"the span of a text of {length} characters lies outside it", f"0 to {length}", (start, stop))
+            raise Wrong(
+                f"the span of a text of {length} characters lies outside it", f"0 to {length}", (start, stop)
+            )
     length, rng = 40, random.Random(2)
     spans = [attempt(length, rng) for _ in range(DRAWS)]
     if any(not 0 <= start < stop <= length for start, stop in spans):
         odd = next(span for span in spans if not 0 <= span[0] < span[1] <= length)
-        raise Wrong(f"a span of a text of {length} characters should not be empty, nor leave the text", got=odd)
+        raise Wrong(
+            f"a span of a text of {length} characters should not be empty, nor leave the text", got=odd
+        )
     lengths = [stop - start for start, stop in spans]
     if len(set(lengths)) == 1:
         raise Wrong("every span has the same length: it should be random", "many lengths", lengths[0])
@@ -73,13 +113,18 @@ def check_choose_span(attempt: Callable) -> None:
     if len({start for start, _ in spans}) == 1:
         raise Wrong("every span begins at the same place: its start should be random", "many", spans[0][0])
     if not any(stop == length for _, stop in spans) or not any(start == 0 for start, _ in spans):
-        raise Wrong("no span begins at the first character, or none reaches the last", hint="rng.randint includes both ends")
+        raise Wrong(
+            "no span begins at the first character, or none reaches the last",
+            hint="rng.randint includes both ends",
+        )
 
 
 def _check_quarter(mean: float, length: float) -> None:
     if abs(mean / length - 0.25) > 0.02:
         hint = "uniform from 1 to length/2 - 1 has the mean length/4"
-        raise Wrong("the spans are not a quarter of the text on average", f"{length / 4:.2f}", f"{mean:.2f}", hint)
+        raise Wrong(
+            "the spans are not a quarter of the text on average", f"{length / 4:.2f}", f"{mean:.2f}", hint
+        )
 
 
 def rearrange(text: str, start: int, stop: int, block_size: int) -> str:
@@ -104,7 +149,11 @@ def _check_row(got: str, expected: str, span: str) -> None:
     if got.rstrip(PAD) == expected.rstrip(PAD):
         raise Wrong("the row is not padded to block_size", f"{len(expected)} long", f"{len(got)} long")
     if got.count(MASK) != 2:
-        raise Wrong(f"{got.count(MASK)} mask characters where 2 belong: at the gap, and before the span", expected, got)
+        raise Wrong(
+            f"{got.count(MASK)} mask characters where 2 belong: at the gap, and before the span",
+            expected,
+            got,
+        )
     if got.rstrip(PAD).endswith(MASK):
         raise Wrong("the second mask belongs before the span, not behind it", expected, got)
     if got.split(MASK)[1].startswith(span):
@@ -126,7 +175,9 @@ def check_split_xy(attempt: Callable) -> None:
     if (y, x) == ("ab⁇⁇c□□", "b⁇⁇c□□□"):
         raise Wrong("x and y are swapped: y is what comes next", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y))
     if (x, y) != ("ab⁇⁇c□□", "b⁇⁇c□□□"):
-        raise Wrong("x is the row without its last character, y without its first", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y))
+        raise Wrong(
+            "x is the row without its last character, y without its first", ("ab⁇⁇c□□", "b⁇⁇c□□□"), (x, y)
+        )
 
 
 @exercise("corrupt_span", 2.5, dataset.corrupt_span)
@@ -143,6 +194,10 @@ def check_corrupt_span(attempt: Callable) -> None:
             _check_restores(row, document)
         lengths = [len(restore(row)) for row in rows]
         _check_quarter(sum(len(row.rstrip(PAD).split(MASK)[2]) for row in rows) / DRAWS, sum(lengths) / DRAWS)
+    leaning = [len(restore(attempt(LONG, BLOCK, rng, 3))) for _ in range(DRAWS)]
+    if sum(leaning) / DRAWS < 21:  # 16 on average at skew 1, 22.25 at skew 3
+        mean = f"{sum(leaning) / DRAWS:.1f}"
+        raise Wrong("the skew changes nothing: hand it on to truncate", "22.3 on average at skew 3", mean)
     same = [attempt(LONG, BLOCK, random.Random(7)) for _ in range(2)]
     if same[0] != same[1]:
         hint = "draw from rng only, not from the module random"
@@ -155,7 +210,9 @@ def _check_restores(row: str, document: str) -> None:
     if row.count(MASK) != 2:
         raise Wrong("a row has two masks", 2, row)
     if not document.startswith(restore(row)):
-        raise Wrong("putting the span back does not give the beginning of the document", document[:BLOCK], row)
+        raise Wrong(
+            "putting the span back does not give the beginning of the document", document[:BLOCK], row
+        )
 
 
 def share_kept(end: int, block_size: int) -> float:
@@ -171,4 +228,6 @@ def check_share_kept(attempt: Callable) -> None:
         got = attempt(end, 128)
         if abs(got - expected) > 1e-9:
             hint = "count the lengths from 4 to 112 that are at least `end`; 112 itself is one of them"
-            raise Wrong(f"a place that ends at character {end}, block 128", f"{expected:.4f}", f"{got:.4f}", hint)
+            raise Wrong(
+                f"a place that ends at character {end}, block 128", f"{expected:.4f}", f"{got:.4f}", hint
+            )
