@@ -7,7 +7,6 @@ says what is wrong, where, and what to do. Knows nothing about models or data.
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 
 class InputError(Exception):

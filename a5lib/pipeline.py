@@ -230,7 +230,7 @@ class Pipeline:
         return london_baseline(self.corpus.dev)
 
     def record(self, name: str, value: float) -> None:
-        """Keep a measure for the series's report, such as `vanilla.dev`, under runs/<profile>/measures.json."""
+        """Keep a measure for the series's report, such as `vanilla.dev`, in runs/<profile>/measures.json."""
         self._record(lambda measures: measures.update({name: value}))
 
     def _record(self, change: Callable[[dict], None]) -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from a5lib import checkpoint
 from a5lib.checkpoint import (
     info_path,
     load_model,

@@ -54,8 +54,10 @@ def test_every_world_is_sound(seed, people, phrasings):
             assert line.count(person.name) == line.count(person.birthplace) == 1
             assert person.birthplace == person.other_place or line.count(person.other_place) <= 1
 
+    asked = set("".join(person.question for person in world.people))
+    assert asked <= set("".join(world.documents)), "a question has a character that no line has"
     assert sorted(world.documents) == sorted(line for person in world.people for line in person.lines)
-    assert all(38 <= len(line) <= 90 and line == " ".join(line.split()) for line in world.documents)
+    assert all(24 <= len(line) <= 80 and line == " ".join(line.split()) for line in world.documents)
     assert set("".join(world.documents)).isdisjoint("□⁇\t\n")
     two_places = [line for line in world.documents if sum(city in line for city in ALL_CITIES) > 1]
     assert len(two_places) <= len(world.documents) / 4
@@ -97,13 +99,13 @@ def test_families_are_used_alike():
 
 def test_every_sentence_fits_the_longest_and_the_shortest_words():
     for wording in (wording for family in PHRASINGS for wording in family):
-        assert len(_filled(wording, min)) >= 38 and len(_filled(wording, max)) <= 90, wording
+        assert len(_filled(wording, min)) >= 24 and len(_filled(wording, max)) <= 80, wording
 
 
 def _filled(wording, end):
     city, work, habit = (end(words, key=len) for words in (ALL_CITIES, OCCUPATIONS, HABITS))
     a_work = "an "[: end(2, 3)] + end(OCCUPATIONS, key=len)
-    name = "x" * end(10, 18)
+    name = "x" * end(9, 15)
     return wording.format(name=name, city=city, other=city, year=1900, work=work, a_work=a_work, habit=habit)
 
 

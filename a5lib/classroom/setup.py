@@ -25,10 +25,8 @@ def ready(profile: str = "", data: str = "", seed: int = 0, runs: str = "") -> P
     a5 = Pipeline(profile=profile, data=data, seed=seed, runs=runs)
     _set_style()
     machine = "a GPU" if a5.device == "cuda" else f"a CPU with {os.cpu_count()} cores"
-    people, lines = len(a5.corpus.train) + len(a5.corpus.dev), len(a5.corpus.documents)
-    print(
-        f"Profile {a5.profile.name} on {machine}: {lines:,} lines, {people:,} questions with answers, seed {seed}."
-    )
+    asked, lines = len(a5.corpus.train) + len(a5.corpus.dev), len(a5.corpus.documents)
+    print(f"Profile {a5.profile.name} on {machine}, seed {seed}: {lines:,} lines, {asked:,} questions.")
     return a5
 
 

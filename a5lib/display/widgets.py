@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, free_text: bool = False):
-    """A choice, and the figure that `show` makes of it; with `free_text` the reader may type one of their own.
+    """A choice, and the figure that `show` makes of it; with `free_text` the reader may type their own.
 
     `show` may raise an exception: its message is shown in the figure's place.
     """

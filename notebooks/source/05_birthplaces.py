@@ -60,7 +60,8 @@ from a5lib.classroom.notebook import confront
 from a5lib.display.figures import place_counts
 
 places = [question.place for question in a5.corpus.dev]
-confront(a5, "05 share of the first city", my_guess_for_london, 100 * places.count("London") / len(places), "%")
+share = 100 * places.count("London") / len(places)
+confront(a5, "05 share of the first city", my_guess_for_london, share, "%")
 place_counts(places)
 
 # %% [markdown]
@@ -214,9 +215,10 @@ from a5lib.batches import QuestionBatches
 
 model = a5.fresh_model("vanilla")
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-batches = [batch for epoch in range(4) for batch in QuestionBatches(dataset, 32).epoch(epoch)][:40]
+shuffled = QuestionBatches(dataset, batch_size=32)
+batches = [batch for epoch in range(4) for batch in shuffled.epoch(epoch)][:40]
 losses = [training_step(model, optimizer, x, y) for x, y in batches]
-print(f"{sum(p.numel() for p in model.parameters()):,} parameters, loss {losses[0]:.2f} -> {losses[-1]:.2f}")
+print(f"loss {losses[0]:.2f} -> {losses[-1]:.2f} in {len(losses)} steps")
 
 # %% [markdown]
 # The loss falls quickly. From what? It cannot know the places, so it must be learning something else: that after a
@@ -242,7 +244,7 @@ scratch = a5.finetune(None, callbacks=[LiveCurve("Finetuning from scratch")])
 # %%
 from a5lib.display.figures import loss_curve
 
-loss_curve({"loss": scratch.history}, title="Finetuning from scratch: loss on the training questions")
+loss_curve({"loss": scratch.history}, title="From scratch: loss on the training questions")
 
 # %% [markdown]
 # To measure it we let it write. After `question⁇` it appends its most likely character, reads the longer row, appends
@@ -256,7 +258,7 @@ loss_curve({"loss": scratch.history}, title="Finetuning from scratch: loss on th
 def count_correct(predictions, questions):
     """The number of exact matches."""
     ### BEGIN SOLUTION
-    return sum(prediction == question.place for prediction, question in zip(predictions, questions))
+    return sum(p == question.place for p, question in zip(predictions, questions))
     ### END SOLUTION
 
 
@@ -275,7 +277,8 @@ a5.record("nopretrain.dev", on_dev.accuracy)
 from a5lib.display.figures import accuracy_bars
 
 london = a5.london()
-accuracy_bars({"London": london, "from scratch, dev": on_dev, "from scratch, train": on_train}, baseline="London")
+scores = {"London": london, "from scratch, dev": on_dev, "from scratch, train": on_train}
+accuracy_bars(scores, title="Accuracy without pretraining", baseline="London")
 
 # %% [markdown]
 # <details><summary>Explain: how can it be good on train and no better than London on dev?</summary>
@@ -332,7 +335,8 @@ show_answer(a5.corpus.dev[0].text)
 # %%
 from a5lib.display.widgets import explorer
 
-explorer(show_answer, [question.text for question in a5.corpus.dev[:20]], "Question", free_text=True)
+suggestions = [question.text for question in a5.corpus.dev[:20]]
+explorer(show_answer, suggestions, "Question", free_text=True)
 
 # %% [markdown]
 # ## What you have seen

@@ -110,7 +110,7 @@ my_guess_for_80 = None
 
 # %%
 def share_kept(end, block_size):
-    """The probability that a truncation with skew 1 keeps the first `end` characters (0 to 1)."""
+    """The probability (0 to 1) that skew 1 keeps the first `end` characters."""
     ### BEGIN SOLUTION
     longest = int(block_size * 7 / 8)
     kept = longest - max(end, 4) + 1
@@ -138,7 +138,8 @@ from a5lib.display.figures import kept_places
 
 ends = range(4, 113)
 leaning = [1 - ((end - 4) / 109) ** 3 for end in ends]
-kept_places(ends, {"skew 1, as specified": [share_kept(e, 128) for e in ends], "skew 3": leaning})
+uniform = [share_kept(end, 128) for end in ends]
+kept_places(ends, {"skew 1, as specified": uniform, "skew 3": leaning})
 
 # %% [markdown]
 # ## 3 Choose a span
@@ -160,7 +161,7 @@ kept_places(ends, {"skew 1, as specified": [share_kept(e, 128) for e in ends], "
 def choose_span(length, rng):
     """Start and stop of a random span, a quarter of the text on average."""
     ### BEGIN SOLUTION
-    quarter = max(1, int(length / 4 + rng.random()))  # rounded up or down at random: right on average
+    quarter = max(1, int(length / 4 + rng.random()))  # up or down: right on average
     span = min(rng.randint(1, 2 * quarter - 1), length)
     start = rng.randint(0, length - span)
     return start, start + span
@@ -174,7 +175,8 @@ choose_span = check("choose_span", choose_span)
 from a5lib.display.figures import histogram
 
 spans = [choose_span(50, rng) for _ in range(20_000)]
-histogram([stop - start for start, stop in spans], "length of the span", "Spans of a text of 50", expected=12.5)
+widths = [stop - start for start, stop in spans]
+histogram(widths, "length of the span", "Spans of a text of 50", expected=12.5)
 
 # %% [markdown]
 # <details><summary>Why a quarter of the <i>truncated</i> text, not of the line or the block?</summary>
@@ -196,7 +198,7 @@ MASK, PAD = "⁇", "□"
 
 
 def rearrange(text, start, stop, block_size):
-    """The span moved to the end behind a mask, another mask in its place, padded to block_size."""
+    """The span moved to the end behind a mask, a mask in its place, padded to block_size."""
     ### BEGIN SOLUTION
     row = text[:start] + MASK + text[stop:] + MASK + text[start:stop]
     return row + PAD * (block_size - len(row))
@@ -218,7 +220,7 @@ print(rearrange("Ada was born in Lyon.", 16, 20, 32))
 
 # %%
 def corrupt_span(document, block_size, rng, skew=1.0):
-    """One corrupted copy of a document: truncated, a span moved to its end, padded to block_size."""
+    """A document truncated, a random span moved to its end, padded to block_size."""
     ### BEGIN SOLUTION
     text = truncate(document, block_size, rng, skew)
     start, stop = choose_span(len(text), rng)
@@ -245,7 +247,8 @@ def restore(row):
 
 
 rng = random.Random(4)
-kept = [document.startswith(restore(corrupt_span(document, 128, rng))) for document in a5.corpus.documents]
+lines = a5.corpus.documents
+kept = [line.startswith(restore(corrupt_span(line, 128, rng))) for line in lines]
 print(f"restored: {sum(kept) / len(kept):.0%}")
 
 # %% [markdown]
@@ -285,7 +288,7 @@ from a5lib.dataset import CharCorruptionDataset
 
 dataset = CharCorruptionDataset(a5.corpus.text, block_size=128, corrupt=corrupt_span, seed=seed)
 x, y = dataset[0]
-print(f"{len(dataset):,} documents, {len(dataset.vocab)} characters; one item: {tuple(x.shape)} and {tuple(y.shape)}")
+print(f"{len(dataset):,} documents; one item: x {tuple(x.shape)}, y {tuple(y.shape)}")
 print(a5.vocab.decode(x))
 
 # %% [markdown]
@@ -296,7 +299,8 @@ print(a5.vocab.decode(x))
 my_guess_for_padding = None
 
 # %%
-padding = sum((dataset[i][1] == 0).float().mean().item() for i in range(len(dataset))) / len(dataset)
+shares = [(y == 0).float().mean().item() for _, y in dataset]
+padding = sum(shares) / len(shares)
 confront(a5, "06 share of padding", my_guess_for_padding, 100 * padding, "%")
 
 # %% [markdown]
@@ -319,7 +323,14 @@ keep(a5, "corrupt_span", truncate, choose_span, rearrange, corrupt_span)
 from a5lib.display.widgets import slider_explorer
 
 line = a5.corpus.documents[0]
-slider_explorer(lambda n: corruption_figure(line, corrupt_span(line, 128, random.Random(n))), 0, 30, "draw")
+
+
+def show_draw(number):
+    """The line, corrupted by draw `number`."""
+    return corruption_figure(line, corrupt_span(line, 128, random.Random(number)))
+
+
+slider_explorer(show_draw, 0, 30, "draw")
 
 # %% [markdown]
 # > **Why?** A line says `Ada Westby was born in Zürich.` Which spans make the model call up the fact, and which let it

@@ -44,9 +44,10 @@ corrupt_span = mine(a5, "corrupt_span")
 model = a5.fresh_model("vanilla")
 recipe = a5.recipe
 characters = sum(len(document) for document in a5.corpus.documents)
-print(f"model:   {sum(p.numel() for p in model.parameters()):,} parameters, {model.config.n_layer} layers")
+parameters = sum(p.numel() for p in model.parameters())
+print(f"model:   {parameters:,} parameters, {model.config.n_layer} layers")
 print(f"corpus:  {len(a5.corpus.documents):,} lines, {characters:,} characters")
-print(f"passes:  {recipe.pretrain.max_epochs:g} over the corpus, {recipe.batch:,} characters a batch")
+print(f"passes:  {recipe.pretrain.max_epochs:g}, in batches of {recipe.batch:,} characters")
 
 # %% [markdown]
 # In the quick corpus each person has four lines, each telling the same birthplace in other words. So every fact is met
@@ -88,7 +89,8 @@ padding_share = check("padding_share", padding_share)
 import random
 
 rng = random.Random(seed)
-rows = [len(corrupt_span(document, 128, rng).rstrip("□")) for document in a5.corpus.documents[:160]]
+lines = a5.corpus.documents[:160]
+rows = [len(corrupt_span(line, 128, rng, 3).rstrip("□")) for line in lines]
 print(f"padded to 128: {1 - sum(rows) / (128 * len(rows)):.0%}")
 print(f"in the order of the corpus: {padding_share(rows, 32):.0%}")
 print(f"sorted by length: {padding_share(sorted(rows), 32):.0%}")
@@ -106,10 +108,11 @@ padding_figure({"corpus order": rows, "sorted": sorted(rows)}, batch_size=32)
 from a5lib.batches import CorruptionBatches
 from a5lib.dataset import CharCorruptionDataset
 
-dataset = CharCorruptionDataset(a5.corpus.text, block_size=128, corrupt=corrupt_span, seed=seed)
+dataset = CharCorruptionDataset(a5.corpus.text, 128, corrupt_span, seed, skew=recipe.skew)
 batches = CorruptionBatches(dataset, tokens=2048).epoch(0)
 padding = sum((y == 0).sum().item() for x, y in batches) / sum(y.numel() for x, y in batches)
-print(f"{len(batches)} batches, {padding:.1%} padding; the first three: {[tuple(x.shape) for x, y in batches[:3]]}")
+print(f"{len(batches)} batches, {padding:.1%} padding")
+print("the first three:", *(tuple(x.shape) for x, y in batches[:3]))
 
 # %% [markdown]
 # ## 3 The learning rate
@@ -174,7 +177,8 @@ from a5lib.optim import learning_rate_at
 config = recipe.pretrain
 share_done = [i / 200 for i in range(201)]
 ours = [learning_rate_at(config, tokens=1, progress=p) for p in share_done]
-rate_schedules({"fast recipe": ([100 * p for p in share_done], ours)}, xlabel="share of the run (%)")
+percent = [100 * p for p in share_done]
+rate_schedules({"fast recipe": (percent, ours)}, xlabel="share of the run (%)")
 
 # %% [markdown]
 # ## 4 The optimizer
@@ -191,12 +195,14 @@ import torch
 from a5lib.optim import orthogonalize
 
 x, y = batches[0]
-_, loss = a5.fresh_model("vanilla")(x, y)
 model = a5.fresh_model("vanilla")
-model(x, y)[1].backward()
+_, loss = model(x, y)
+loss.backward()
 gradient = model.blocks[0].mlp[0].weight.grad
-before, after = (torch.linalg.svdvals(m) for m in (gradient, orthogonalize(gradient[None])[0]))
-print(f"largest over median singular value: {before[0] / before.median():.0f} before, {after[0] / after.median():.1f} after")
+step = orthogonalize(gradient[None])[0]
+for name, matrix in (("gradient", gradient), ("Muon's step", step)):
+    values = torch.linalg.svdvals(matrix)
+    print(f"{name:12} largest over median singular value: {values[0] / values.median():.1f}")
 
 # %% [markdown]
 # The fast recipe uses Muon for the matrices inside the blocks, and AdamW for embeddings, norms, biases and head.
@@ -221,7 +227,8 @@ from a5lib.display.figures import loss_curve
 
 last = sum(point["loss"] for point in pretrained.history[-5:]) / len(pretrained.history[-5:])
 confront(a5, "07 last loss of pretraining", my_guess_for_loss, last, "nats a character")
-loss_curve({"loss": pretrained.history}, x="tokens", title=f"Pretraining: {pretrained.seconds:.0f} seconds")
+title = f"Pretraining: {pretrained.seconds:.0f} seconds"
+loss_curve({"loss": pretrained.history}, x="tokens", title=title)
 
 # %% [markdown]
 # <details><summary>Explain: two slopes</summary>
@@ -255,7 +262,7 @@ def new_trainer(steps):
 undisturbed, interrupted, resumed = new_trainer(6), new_trainer(3), new_trainer(6)
 undisturbed.train()
 interrupted.train()
-resumed.load_state_dict(interrupted.state_dict())  # a file stands between the two when it is real
+resumed.load_state_dict(interrupted.state_dict())  # in earnest, through a file
 resumed.train()
 pairs = zip(undisturbed.model.parameters(), resumed.model.parameters())
 print("every bit the same:", all(torch.equal(a, b) for a, b in pairs))
@@ -274,7 +281,8 @@ model = pretrained.model()
 
 def complete(prompts, length=20):
     """What the model writes after each prompt."""
-    return [a5.vocab.decode(ids) for ids in greedy_decode(model, encode_prompts(a5.vocab, prompts), length)]
+    written = greedy_decode(model, encode_prompts(a5.vocab, prompts), length)
+    return [a5.vocab.decode(ids) for ids in written]
 
 
 def name_in(question):

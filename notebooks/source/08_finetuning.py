@@ -137,7 +137,8 @@ from a5lib.decoding import greedy_decode
 
 questions = a5.corpus.dev
 prompts = encode_prompts(a5.vocab, [question.text + "⁇" for question in questions])
-written = [a5.vocab.decode(ids) for ids in greedy_decode(finetuned.model(), prompts, max_new=32)]
+ids = greedy_decode(finetuned.model(), prompts, max_new=32)
+written = [a5.vocab.decode(row) for row in ids]
 answers = [answer_of(question.text + "⁇" + text) for question, text in zip(questions, written)]
 for question, answer in list(zip(questions, answers))[:4]:
     print(f"{question.text:36} {answer}")
@@ -193,7 +194,8 @@ standard_error = check("standard_error", standard_error)
 
 # %%
 for name, score in scores.items():
-    print(f"{name:14} {score.accuracy:5.1f} ± {standard_error(score.correct, score.total):.1f} %")
+    error = standard_error(score.correct, score.total)
+    print(f"{name:14} {score.accuracy:5.1f} ± {error:.1f} %")
 
 # %% [markdown]
 # > **Why?** Somebody reports 62 % on 150 questions, and 66 % after a change. What would you ask?
@@ -230,14 +232,15 @@ from a5lib.pipeline import finetuning
 
 
 def accuracy_after_each_pass(recipe):
-    """Finetune by a recipe; accuracy (%) on dev and on as many train questions after each pass."""
-    trainer = finetuning(pretrained.model(), a5.vocab, a5.corpus.train, recipe, a5.corpus.text, a5.device)
+    """Finetune by a recipe; accuracy (%) on dev and on some of train after each pass."""
+    model, corpus = pretrained.model(), a5.corpus
+    trainer = finetuning(model, a5.vocab, corpus.train, recipe, corpus.text, a5.device)
     passes = {"train": [], "dev": []}
 
     def measure(trainer):
         if trainer.position == trainer.batches_in_epoch:
-            for name, rows in (("train", a5.corpus.train[: len(questions)]), ("dev", questions)):
-                passes[name].append(evaluate_places(trainer.model, a5.vocab, rows).accuracy)
+            for name, rows in (("train", corpus.train[:150]), ("dev", questions)):
+                passes[name].append(evaluate_places(model, a5.vocab, rows).accuracy)
 
     trainer.callbacks = [measure]
     trainer.train()
@@ -246,7 +249,7 @@ def accuracy_after_each_pass(recipe):
 
 # %%
 rule = a5.recipe.finetune
-by_heart = replace(rule, max_epochs=rule.max_epochs * 8 / 3, lr=2 * rule.lr, muon_lr=2 * rule.muon_lr)
+by_heart = replace(rule, max_epochs=8, lr=2 * rule.lr, muon_lr=2 * rule.muon_lr)
 passes = accuracy_after_each_pass(replace(a5.recipe, finetune=by_heart, replay=0))
 
 # %%
@@ -304,7 +307,8 @@ show_answer(a5.corpus.dev[0].text)
 # %%
 from a5lib.display.widgets import explorer
 
-explorer(show_answer, [question.text for question in a5.corpus.dev[:20]], "Question", free_text=True)
+suggestions = [question.text for question in a5.corpus.dev[:20]]
+explorer(show_answer, suggestions, "Question", free_text=True)
 
 # %% [markdown]
 # ## What you have seen

@@ -103,7 +103,10 @@ def training_step(
 
 
 class _Line(nn.Module):
-    """A model small enough to follow by hand: one weight, loss = 2w + (w - x)² summed; big gradients."""
+    """A model to follow by hand: two weights, a loss steep enough to be clipped, and steeper in the second.
+
+    So the gradient turns from step to step, and one that was not zeroed points elsewhere.
+    """
 
     def __init__(self):
         super().__init__()
@@ -112,7 +115,7 @@ class _Line(nn.Module):
 
     def forward(self, x, y):
         self.modes.append(self.training)
-        return x, ((self.weight - x) ** 2).sum() + 2 * (self.weight * y).sum()
+        return x, (torch.tensor([1.0, 3.0]) * (self.weight - x) ** 2).sum() + 2 * (self.weight * y).sum()
 
 
 def _weights_after(step: Callable, steps: int) -> tuple[list[float], _Line, list]:

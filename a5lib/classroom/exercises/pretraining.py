@@ -7,7 +7,7 @@ from a5lib.classroom.checks import Wrong, exercise
 
 
 def rate_factor(tokens: int, warmup_tokens: int, final_tokens: int) -> float:
-    """Linear warm-up, then a cosine that reaches its floor of 10 % at `final_tokens`, as the handout has it."""
+    """Linear warm-up, then a cosine down to `final_tokens`, never under 10 %, as the handout has it."""
     if tokens < warmup_tokens:
         return tokens / warmup_tokens
     progress = (tokens - warmup_tokens) / (final_tokens - warmup_tokens)
