@@ -150,7 +150,7 @@ class QuestionBatches:
 
 
 class ReplayBatches:
-    """Before each batch of questions one of corrupted documents, so that learning answers by heart costs something.
+    """Before each batch of questions one of corrupted documents: replay of what pretraining asked for.
 
     Without it, finetuning forgets what pretraining stored about everybody who is not asked about.
     """

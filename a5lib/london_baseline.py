@@ -1,6 +1,6 @@
 """What is the score of always answering "London"?
 
-    python -m a5lib.london_baseline [birth_dev.tsv]
+python -m a5lib.london_baseline [birth_dev.tsv]
 """
 
 import sys

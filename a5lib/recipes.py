@@ -110,17 +110,17 @@ def fast_recipe(profile: Profile) -> Recipe:
     """Muon for the blocks' matrices, batches by length, truncations skewed to the long side."""
     smoke = profile.name == "smoke"
     pretrain = TrainConfig(max_epochs=profile.epochs, lr=3e-3, muon_lr=0.02, decay=0.8)
-    finetune = replace(pretrain, max_epochs=1 if smoke else 3, lr=3e-4, muon_lr=2e-3, decay=1.0)
+    finetune = replace(pretrain, max_epochs=1 if smoke else 5, lr=1.5e-4, muon_lr=1e-3, decay=1.0)
     return Recipe(
         name="fast",
         profile=profile,
         pretrain=pretrain,
         finetune=finetune,
-        scratch=replace(finetune, max_epochs=1 if smoke else 12, lr=6e-4, muon_lr=4e-3),
+        scratch=replace(finetune, max_epochs=1 if smoke else 15, lr=1.5e-3, muon_lr=0.01),
         dropout=0.0,
         padded=False,
         batch=profile.tokens,
-        finetune_batch=32,
+        finetune_batch=16,
         skew=3.0,
         replay=profile.tokens // 2,
         ascii_only=False,
