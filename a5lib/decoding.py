@@ -15,6 +15,8 @@ from a5lib.errors import InputError
 from a5lib.model import GPT
 from a5lib.vocab import PAD_ID
 
+NOTHING = -1  # in the place of an id: the row was done before
+
 
 @torch.inference_mode()
 def greedy_decode(
@@ -68,13 +70,13 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]
     done = torch.zeros_like(lengths, dtype=torch.bool)
     columns = []
     for n, step in zip(range(max_new), steps(model, idx, lengths, max_new), strict=False):
-        columns.append(step.masked_fill(done | (n >= room), PAD_ID - 1))
+        columns.append(step.masked_fill(done | (n >= room), NOTHING))
         done |= (step == stop_id) if stop_id is not None else False
-        done |= n + 1 >= room
+        done |= n + 1 >= room  # nothing more fits
         if done.all():
             break
     new = torch.stack(columns, dim=1).tolist() if columns else [[] for _ in prompts]
-    return [[i for i in row if i >= 0] for row in new]
+    return [[i for i in row if i != NOTHING] for row in new]
 
 
 def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Iterator[Tensor]:

@@ -55,7 +55,7 @@ PROFILES = {
     for profile in (
         Profile("smoke", 2, 4, 64, 32, "quick", epochs=0.5, tokens=2048),
         Profile("quick", 4, 4, 128, 64, "quick", epochs=27, tokens=2048),
-        Profile("full", 4, 8, 256, 32, ".", epochs=80, tokens=8192),
+        Profile("full", 4, 8, 256, 64, ".", epochs=80, tokens=8192),
     )
 }
 

@@ -109,8 +109,18 @@ def _require_flags(args: argparse.Namespace) -> None:
     for name in ("writing_params_path", "outputs_path"):
         if getattr(args, name):
             require_writable(getattr(args, name))
+    _refuse_overwriting_inputs(args)
     if args.device not in ("cpu", "cuda") or (args.device == "cuda" and default_device() == "cpu"):
         raise InputError(f"--device {args.device}: not on this machine; leave it out, or give cpu")
+
+
+def _refuse_overwriting_inputs(args: argparse.Namespace) -> None:
+    names = ("pretrain_corpus_path", "finetune_corpus_path", "eval_corpus_path", "reading_params_path")
+    read = {Path(getattr(args, name)).resolve() for name in names if getattr(args, name)}
+    for name in ("writing_params_path", "outputs_path"):
+        path = getattr(args, name)
+        if path and Path(path).resolve() in read:
+            raise InputError(f"--{name} {path}: is also read in this run; give another name to write to")
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:

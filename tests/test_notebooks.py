@@ -1,0 +1,77 @@
+"""The notebooks as their users meet them: typed parameters, short cells, exercises that exist, editions that run."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from a5lib.classroom import exercises  # noqa: F401  registers the exercises
+from a5lib.classroom.checks import EXERCISES
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "notebooks/source").glob("*.py"))
+STUDENT = sorted((ROOT / "notebooks").glob("*.ipynb"))
+by_name = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+
+
+@by_name
+def test_papermill_finds_typed_parameters(path):
+    from papermill import inspect_notebook
+
+    found = inspect_notebook(str(ROOT / "notebooks/solved" / f"{path.stem}.ipynb"))
+    assert {name: p["inferred_type_name"] for name, p in found.items()} == {
+        "profile": "str",
+        "data": "str",
+        "seed": "int",
+        "runs": "str",
+    }
+
+
+@by_name
+def test_cells_are_short_and_narrow(path):
+    for cell in code_cells(path):
+        lines = cell.source.split("\n")
+        assert len(lines) <= 25 or lines[0].startswith("class "), cell.source
+        assert max(map(len, lines)) <= 96, "wider than a page: " + max(lines, key=len)
+    lengths = sorted(len(cell.source.split("\n")) for cell in code_cells(path))
+    assert lengths[len(lengths) // 2] <= 7
+
+
+@by_name
+def test_every_stub_is_checked_and_every_guess_confronted(path):
+    text = path.read_text(encoding="utf-8")
+    stubs = re.findall(r"^def (\w+)\([^)]*\):\n    \"\"\"[^\n]*\n    ### BEGIN SOLUTION", text, re.M)
+    assert stubs and text.count("### BEGIN SOLUTION") == len(stubs)
+    for name in stubs:
+        assert name in EXERCISES and f'{name} = check("{name}", {name})' in text
+    guesses = re.findall(r"^(my_guess\w+) = None", text, re.M)
+    assert guesses and all(re.search(rf"confront\(a5, [^)]*{guess},", text) for guess in guesses)
+
+
+def test_every_exercise_stands_in_one_notebook():
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    assert {name: text.count(f'check("{name}"') for name in EXERCISES} == dict.fromkeys(EXERCISES, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+def test_the_student_edition_runs_to_its_end_with_nothing_filled_in(path, tmp_path, monkeypatch):
+    """Open exercises are reported, and the cells after them go on."""
+    monkeypatch.setenv("A5_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("A5_PROFILE", "smoke")
+    out = tmp_path / path.name
+    command = [sys.executable, "-m", "papermill", "-k", "python3", "--execution-timeout", "300", path, out]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    texts = [
+        output.get("text", "") for cell in nbformat.read(out, 4).cells for output in cell.get("outputs", [])
+    ]
+    assert any("not attempted" in text for text in texts)
+    assert not any(re.search(r"^\w+: (passed|failed)", text, re.M) for text in texts)
