@@ -10,7 +10,7 @@ Knows nothing about models. Every complaint names the file, the row, and what to
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -34,10 +34,14 @@ COURSE_SHA256 = {  # every edition known; a file that matches none is refused
 
 @dataclass(frozen=True)
 class Question:
-    """One row of a question file; `place` is None where the file holds no answers."""
+    """One row of a question file; `place` is None where the file holds no answers.
+
+    `where` says from which file and row it is; it does not count when questions are compared.
+    """
 
     text: str
     place: str | None = None
+    where: str = field(default="", compare=False, repr=False)
 
 
 def project_data() -> Path:
@@ -121,15 +125,17 @@ def read_questions(path: Path, answers: bool | None = None) -> list[Question]:
 
 
 def _parse_question(path: Path, number: int, row: str, answers: bool) -> Question:
+    where = f"{path}, row {number}"
     columns = row.split("\t")
     expected = 2 if answers else 1
     if len(columns) != expected:
         shape = "question, tab, place" if answers else "a question and no tab"
         wrong = f"{len(columns)} column(s) where {expected} should be ({shape})"
-        raise InputError(f"{path}, row {number}: {wrong}")
+        raise InputError(f"{where}: {wrong}")
     if not all(column.strip() for column in columns):
-        raise InputError(f"{path}, row {number}: an empty question or place")
-    return Question(*columns)
+        raise InputError(f"{where}: an empty question or place; fill it in or remove the row")
+    text, place = columns if answers else (row, None)
+    return Question(text, place, where)
 
 
 @dataclass(frozen=True)

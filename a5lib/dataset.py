@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from a5lib.corpus import TRAIN, WIKI, Question, find_file, read_questions, read_text, split_documents
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, located, run_command
 from a5lib.vocab import MASK, PAD, PAD_ID, CharVocab
 
 MIN_LENGTH = 4  # the shortest truncation that the assignment allows
@@ -127,7 +127,10 @@ class NameDataset(Dataset):
         self, vocab: CharVocab, questions: Sequence[Question], block_size: int, ascii_only: bool = False
     ):
         self.vocab, self.block_size = vocab, block_size
-        self.items = [self._encode(question, ascii_only) for question in questions]
+        self.items = []
+        for question in questions:
+            with located(question.where):
+                self.items.append(self._encode(question, ascii_only))
 
     def _encode(self, question: Question, ascii_only: bool) -> tuple[Tensor, Tensor]:
         if question.place is None:

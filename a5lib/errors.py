@@ -4,6 +4,7 @@ Whatever a user can get wrong (a file, a row, an option) raises ``InputError`` w
 says what is wrong, where, and what to do. Knows nothing about models or data.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +12,15 @@ from collections.abc import Callable
 
 class InputError(Exception):
     """Bad input. Its text is one line, written for the person who can mend it."""
+
+
+@contextlib.contextmanager
+def located(where: str):
+    """Put a place, such as `birth_dev.tsv, row 3`, before the text of an `InputError` raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}" if where else str(error)) from None
 
 
 def run_command(main: Callable[[], int | None]) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from a5lib.batches import encode_prompts
 from a5lib.corpus import Question
 from a5lib.decoding import greedy_decode
-from a5lib.errors import InputError
+from a5lib.errors import InputError, located
 from a5lib.model import GPT
 from a5lib.vocab import MASK, MASK_ID, CharVocab
 
@@ -61,15 +61,19 @@ def evaluate_places(
     Raises:
         InputError: a question with an unknown character, or too long for the model's block.
     """
-    for question in questions:
+    prompts = [_prompt(model, vocab, question) for question in questions]
+    generated = greedy_decode(model, prompts, ANSWER_LENGTH, stop_id=MASK_ID, use_cache=use_cache)
+    return Evaluation(tuple(questions), tuple(answer_of(vocab.decode(ids)) for ids in generated))
+
+
+def _prompt(model: GPT, vocab: CharVocab, question: Question) -> Tensor:
+    with located(question.where):
         if len(question.text) + 2 > model.config.block_size:
             raise InputError(
                 f"{question.text[:60]!r}…: {len(question.text)} characters, too long for the model's block "
                 f"of {model.config.block_size}; shorten the question"
             )
-    prompts = encode_prompts(vocab, [question.text + MASK for question in questions])
-    generated = greedy_decode(model, prompts, ANSWER_LENGTH, stop_id=MASK_ID, use_cache=use_cache)
-    return Evaluation(tuple(questions), tuple(answer_of(vocab.decode(ids)) for ids in generated))
+        return torch.tensor(vocab.encode(question.text + MASK))
 
 
 @torch.inference_mode()
