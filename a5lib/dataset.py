@@ -7,6 +7,7 @@ An item is a pair (x, y), both (block_size - 1,) int64: y is x shifted by one, a
 id 0 the loss does not look. Knows nothing about batches (see ``batches``) or models.
 """
 
+import inspect
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from a5lib.vocab import MASK, PAD, PAD_ID, CharVocab
 
 MIN_LENGTH = 4  # the shortest truncation that the assignment allows
 
-Corrupt = Callable[..., str]  # as `corrupt_span`; without the skew it may have three arguments
+Corrupt = Callable[..., str]  # as `corrupt_span`, with the skew or without
 
 
 def longest_truncation(block_size: int) -> int:
@@ -84,7 +85,7 @@ class CharCorruptionDataset(Dataset):
         corrupt: ``corrupt_span``, or a function of yours with the same arguments.
         seed: all randomness comes from it: the same seed and order of calls give the same items.
         vocab: default, the text's own.
-        skew: handed to `corrupt` as its fourth argument where it is not 1.
+        skew: of the truncation lengths; a `corrupt` of three arguments draws them as it likes.
     """
 
     def __init__(
@@ -100,14 +101,14 @@ class CharCorruptionDataset(Dataset):
         self.documents = split_documents(text)
         self.block_size = block_size
         self.corrupt, self.skew = corrupt, skew
+        self._more = (skew,) if len(inspect.signature(corrupt).parameters) > 3 else ()
         self.rng = random.Random(seed)
 
     def __len__(self) -> int:
         return len(self.documents)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        skew = () if self.skew == 1 else (self.skew,)
-        corrupted = self.corrupt(self.documents[index], self.block_size, self.rng, *skew)
+        corrupted = self.corrupt(self.documents[index], self.block_size, self.rng, *self._more)
         ids = torch.tensor(self.vocab.encode(corrupted))
         return ids[:-1], ids[1:]
 

@@ -10,7 +10,9 @@ from a5lib.display.widgets import explorer, slider_explorer
 from a5lib.evaluation import Evaluation
 from a5lib.vocab import MASK, PAD
 
-QUESTIONS = tuple(Question(f"Where was P{i} born?", place) for i, place in enumerate(["Oslo", "Lima", "Oslo"]))
+QUESTIONS = tuple(
+    Question(f"Where was P{i} born?", place) for i, place in enumerate(["Oslo", "Lima", "Oslo"])
+)
 EVALUATION = Evaluation(QUESTIONS, ("Oslo", "Rome", "Oslo"))
 POINTS = [{"step": s, "tokens": 10 * s, "seconds": s, "loss": 3 / s, "lr": 1e-3} for s in (1, 2, 3)]
 
@@ -31,7 +33,10 @@ CASES = {
     "pair": (figures.pair_figure(f"ab{MASK}c{PAD}", f"{PAD}{MASK}c{MASK}{PAD}"), ["a", MASK, "c"]),
     "corruption": (figures.corruption_figure("abcdef", f"ab{MASK}e{MASK}cd{PAD}{PAD}"), ["f", MASK, "d"]),
     "loss": (figures.loss_curve({"one": POINTS, "two": POINTS}, x="tokens"), ["characters trained on"]),
-    "passes": (figures.accuracy_by_pass({"train": [1, 2], "dev": [2, 1]}, 80.0), ["passes over the questions"]),
+    "passes": (
+        figures.accuracy_by_pass({"train": [1, 2], "dev": [2, 1]}, 80.0),
+        ["passes over the questions"],
+    ),
     "kept": (figures.kept_places([4, 5], {"a": [1.0, 0.5]}), ["the place ends at character"]),
     "rates": (figures.rate_schedules({"a": ([0, 1], [1, 0])}, "pass"), ["pass"]),
     "histogram": (figures.histogram([1, 2, 2], "length", "Spans", expected=1.5), ["length"]),
@@ -57,7 +62,7 @@ def test_a_moved_slider_redraws():
     control, picture = box.children
     before = picture.value
     control.value = 4
-    assert asked == [0, 4] and picture.value != before and picture.value.startswith(b"\x89PNG")
+    assert asked == [0, 4] and picture.value != before and bytes(picture.value).startswith(b"\x89PNG")
 
 
 def test_a_typed_text_redraws_and_a_bad_one_is_explained():

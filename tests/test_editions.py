@@ -12,7 +12,7 @@ from a5lib.classroom.editions import EditionError, build_all, check, main  # noq
 from a5lib.classroom.editions_build import STUB, build, leaks  # noqa: E402
 from a5lib.errors import InputError  # noqa: E402
 
-SOURCE = '''\
+SOURCE = """\
 # ---
 # jupyter:
 #   a5:
@@ -46,9 +46,9 @@ try:
     answer = double(21)
 except NotImplementedError as not_yet:
     answer = str(not_yet)
-'''
+"""
 # Nothing to import: these notebooks are executed where there is no set-up to do.
-RUNNABLE = '''\
+RUNNABLE = """\
 # %% [markdown]
 # {{badge}}
 
@@ -62,7 +62,7 @@ profile: str = ""
 import os
 
 print(os.environ["A5_PROFILE"])
-'''
+"""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The notebooks as their users meet them: typed parameters, short cells, exercises that exist, editions that run."""
+"""The notebooks as their users meet them: typed parameters, short cells, checked exercises."""
 
 import re
 import subprocess

@@ -165,7 +165,7 @@ def padding_figure(lengths: Mapping[str, Sequence[int]], batch_size: int) -> Fig
     """Rows of a run in their order, as wide as they are, and the padding to the widest row of each batch."""
     figure = Figure(figsize=(8, 3.0), layout="constrained")
     for axes, (name, rows) in zip(
-        figure.subplots(1, len(lengths), sharey=True), lengths.items(), strict=True
+        np.atleast_1d(figure.subplots(1, len(lengths), sharey=True)), lengths.items(), strict=True
     ):
         widest = [max(rows[i - i % batch_size : i - i % batch_size + batch_size]) for i in range(len(rows))]
         axes.bar(range(len(rows)), widest, width=1.0, color=ORANGE, label="padding")
