@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from a5lib.display.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY
 from a5lib.evaluation import Evaluation, wilson_interval
@@ -107,7 +107,8 @@ def histogram(values: Sequence[float], xlabel: str, title: str, expected: float 
         axes.axvline(
             float(np.mean(values)), color=INK, linestyle=":", label=f"measured mean {np.mean(values):.2f}"
         )
-        axes.legend()
+        axes.legend(loc="upper center", ncols=2)
+    axes.margins(y=0.25)
     axes.set(xlabel=xlabel, ylabel="draws", title=title)
     return figure
 
@@ -145,6 +146,7 @@ def loss_curve(
         axes.plot([p[x] for p in points], [p["loss"] for p in points], dash, label=name)
     labels = {"step": "step", "tokens": "characters trained on", "seconds": "seconds"}
     axes.set(xlabel=labels[x], ylabel="loss (nats a character)", title=title, ylim=(0, None))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if len(histories) > 1:
         axes.legend()
     return figure

@@ -47,7 +47,7 @@ from a5lib.dataset import corrupt_span as library_corrupt_span
 from a5lib.display.figures import corruption_figure
 
 document = "Ada Westby was born in Zürich and became a potter."
-corruption_figure(document, library_corrupt_span(document, 128, random.Random(21)))
+corruption_figure(document, library_corrupt_span(document, 128, random.Random(156)))
 
 # %% [markdown]
 # Five of many ways in which one line can come up. Each pass over the corpus draws anew.

@@ -349,7 +349,7 @@ explorer(show_completion, starts, "Text", free_text=True)
 
 # %% [markdown]
 # ## What you have seen
-# - Like lengths together: the same work in less than half of the time.
+# - Like lengths together: less than a third of the positions to compute.
 # - Rates that are high first and low last; a handout whose cosine comes back.
 # - A run is a function of its seed, so it can be taken up anywhere.
 # - Knowledge that is stored, but only reached by words like those that stored it.
