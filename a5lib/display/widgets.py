@@ -29,7 +29,7 @@ def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, 
         )
     else:
         control = widgets.Dropdown(options=list(choices), description=label, layout=layout, style=style)
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
     message = widgets.HTML()
 
     def refresh(_=None) -> None:
@@ -55,7 +55,7 @@ def slider_explorer(show: Callable[[int], Figure], low: int, high: int, label: s
         continuous_update=False,
         layout=widgets.Layout(width="28em"),
     )
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
+    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
 
     def refresh(_=None) -> None:
         picture.value = png(show(control.value))
