@@ -61,6 +61,14 @@ def test_every_exercise_stands_in_one_notebook():
     assert {name: text.count(f'check("{name}"') for name in EXERCISES} == dict.fromkeys(EXERCISES, 1)
 
 
+@by_name
+def test_committed_outputs_name_no_folder_of_the_machine_that_made_them(path):
+    notebook = nbformat.read(ROOT / "notebooks/solved" / f"{path.stem}.ipynb", 4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    texts = [output.get("text") or str(output.get("data", {}).get("text/plain", "")) for output in outputs]
+    assert texts and not [text for text in texts if re.search(r"(?<![\w./:])/\w+/\w+", text)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
 def test_the_student_edition_runs_to_its_end_with_nothing_filled_in(path, tmp_path, monkeypatch):

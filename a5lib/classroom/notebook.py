@@ -51,7 +51,7 @@ def keep(a5: Pipeline, name: str, *functions: Callable) -> None:
     source = IMPORTS + "".join(imports) + "\n\n".join(inspect.getsource(f) for f in own)
     path = mine_folder(a5) / f"{name}.py"
     write_text(path, source)
-    print(f"{name}: your version is kept in {path}; later notebooks train with it.")
+    print(f"{name}: your version is kept in {_near(path)}; later notebooks train with it.")
 
 
 def mine(a5: Pipeline, name: str) -> Any:
@@ -65,14 +65,20 @@ def mine(a5: Pipeline, name: str) -> Any:
     try:
         attempt = getattr(_load_module(name, path), name)
     except Exception as error:
-        print(f"{name}: {path} cannot be loaded ({error}); the library's version instead.")
+        print(f"{name}: {_near(path)} cannot be loaded ({error}); the library's version instead.")
         return EXERCISES[name].reference
     result = run_check(name, attempt)
     if result.state == PASSED:
-        print(f"{name}: your version, from {path}.")
+        print(f"{name}: your version, from {_near(path)}.")
         return attempt
     print(result)
     return EXERCISES[name].reference
+
+
+def _near(path: Path) -> Path:
+    """A path as seen from here, where it lies below: shorter, and the same on every machine."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _load_module(name: str, path: Path):
