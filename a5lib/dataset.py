@@ -43,12 +43,26 @@ def corrupt_span(document: str, block_size: int, rng: random.Random, skew: float
     """
     if block_size < 8:
         raise InputError(f"block size {block_size}: span corruption needs at least 8")
-    text = document[: draw_length(block_size, rng, skew)]
-    span_length = draw_span_length(len(text), rng)
-    start = rng.randint(0, len(text) - span_length)
-    stop = start + span_length
-    corrupted = text[:start] + MASK + text[stop:] + MASK + text[start:stop]
-    return corrupted + PAD * (block_size - len(corrupted))
+    text = truncate(document, block_size, rng, skew)
+    start, stop = choose_span(len(text), rng)
+    return rearrange(text, start, stop, block_size)
+
+
+def truncate(document: str, block_size: int, rng: random.Random, skew: float = 1.0) -> str:
+    """The document's beginning, of a random length (see `draw_length`)."""
+    return document[: draw_length(block_size, rng, skew)]
+
+
+def choose_span(length: int, rng: random.Random) -> tuple[int, int]:
+    """Start and stop of a random span of a text of `length` characters, a quarter of it on average."""
+    span = draw_span_length(length, rng)
+    start = rng.randint(0, length - span)
+    return start, start + span
+
+
+def rearrange(text: str, start: int, stop: int, block_size: int) -> str:
+    """`prefix⁇suffix⁇span`, padded with `□` to `block_size`."""
+    return (text[:start] + MASK + text[stop:] + MASK + text[start:stop]).ljust(block_size, PAD)
 
 
 def draw_length(block_size: int, rng: random.Random, skew: float = 1.0) -> int:

@@ -46,9 +46,13 @@ def new_model(
     parts: Parts | None = None,
 ) -> GPT:
     """A freshly initialized model of the recipe's shape."""
+    return build_model(variant, shape_of(variant, recipe, vocab, bottleneck_dim), seed, parts)
+
+
+def shape_of(variant: str, recipe: Recipe, vocab: CharVocab, bottleneck_dim: int | None) -> GPTConfig:
+    """The shape that a recipe gives a variant; only a perceiver has a bottleneck."""
     bottleneck_dim = bottleneck_dim if variant == "perceiver" else None
-    config = recipe.profile.model_config(len(vocab), bottleneck_dim, recipe.dropout)
-    return build_model(variant, config, seed, parts)
+    return recipe.profile.model_config(len(vocab), bottleneck_dim, recipe.dropout)
 
 
 def pretraining(
@@ -179,7 +183,7 @@ class Pipeline:
 
     def model_config(self, variant: str = "vanilla") -> GPTConfig:
         """The shape of a variant under this profile."""
-        return self.fresh_model(variant).config
+        return shape_of(variant, self.recipe, self.vocab, self.recipe.profile.bottleneck_dim)
 
     def fresh_model(self, variant: str = "vanilla", parts: Parts | None = None) -> GPT:
         """An untrained model, on the CPU."""

@@ -59,9 +59,10 @@ def test_a_moved_slider_redraws():
         return figures.histogram(list(range(number + 2)), "n", "t")
 
     box = slider_explorer(show, 0, 5, "draw")
-    control, picture = box.children
+    control, message, picture = box.children
     before = picture.value
     control.value = 4
+    assert message.value == ""
     assert asked == [0, 4] and picture.value != before and bytes(picture.value).startswith(b"\x89PNG")
 
 

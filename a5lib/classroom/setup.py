@@ -20,17 +20,13 @@ def ready(profile: str = "", data: str = "", seed: int = 0, runs: str = "") -> P
     Raises:
         InputError: an unknown profile, or data that is not there.
     """
+    from a5lib.display.style import use_style
+
     os.chdir(ROOT)  # a notebook server starts kernels in the notebook's folder
     runs = runs or os.environ.get("A5_RUNS", "runs")
     a5 = Pipeline(profile=profile, data=data, seed=seed, runs=runs)
-    _set_style()
+    use_style()
     machine = "a GPU" if a5.device == "cuda" else f"a CPU with {os.cpu_count()} cores"
     asked, lines = len(a5.corpus.train) + len(a5.corpus.dev), len(a5.corpus.documents)
     print(f"Profile {a5.profile.name} on {machine}, seed {seed}: {lines:,} lines, {asked:,} questions.")
     return a5
-
-
-def _set_style() -> None:
-    from a5lib.display.style import use_style
-
-    use_style()

@@ -3,6 +3,8 @@
 Only what ipywidgets 7 and 8 share is used.
 """
 
+import html
+import io
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
@@ -29,18 +31,7 @@ def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, 
         )
     else:
         control = widgets.Dropdown(options=list(choices), description=label, layout=layout, style=style)
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
-    message = widgets.HTML()
-
-    def refresh(_=None) -> None:
-        try:
-            picture.value, message.value = png(show(control.value)), ""
-        except Exception as error:
-            message.value = f"<p role='alert'>{_escaped(str(error))}</p>"
-
-    control.observe(refresh, names="value")
-    refresh()
-    return widgets.VBox([control, message, picture])
+    return _panel(control, show)
 
 
 def slider_explorer(show: Callable[[int], Figure], low: int, high: int, label: str):
@@ -55,26 +46,29 @@ def slider_explorer(show: Callable[[int], Figure], low: int, high: int, label: s
         continuous_update=False,
         layout=widgets.Layout(width="28em"),
     )
+    return _panel(control, show)
+
+
+def _panel(control, show: Callable[..., Figure]):
+    """A control, a place for messages, and the figure of the control's value, drawn anew when it changes."""
+    import ipywidgets as widgets
+
     picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
+    message = widgets.HTML()
 
     def refresh(_=None) -> None:
-        picture.value = png(show(control.value))
+        try:
+            picture.value, message.value = png(show(control.value)), ""
+        except Exception as error:
+            message.value = f"<p role='alert'>{html.escape(str(error))}</p>"
 
     control.observe(refresh, names="value")
     refresh()
-    return widgets.VBox([control, picture])
+    return widgets.VBox([control, message, picture])
 
 
 def png(figure: Figure) -> bytes:
     """A figure as the bytes of a PNG file."""
-    import io
-
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
-
-
-def _escaped(text: str) -> str:
-    import html
-
-    return html.escape(text)

@@ -1,17 +1,16 @@
 """Checks for notebook 07: the learning rate's schedule, and what padding costs."""
 
-import math
 from collections.abc import Callable, Sequence
 
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.optim import learning_rate_at
+from a5lib.trainer import TrainConfig
 
 
 def rate_factor(tokens: int, warmup_tokens: int, final_tokens: int) -> float:
     """Linear warm-up, then a cosine down to `final_tokens`, never under 10 %, as the handout has it."""
-    if tokens < warmup_tokens:
-        return tokens / warmup_tokens
-    progress = (tokens - warmup_tokens) / (final_tokens - warmup_tokens)
-    return max(0.1, 0.5 * (1 + math.cos(math.pi * progress)))
+    config = TrainConfig(1, 1.0, schedule="cosine", warmup_tokens=warmup_tokens, final_tokens=final_tokens)
+    return learning_rate_at(config, tokens, progress=0)
 
 
 @exercise("rate_factor", 2, rate_factor)

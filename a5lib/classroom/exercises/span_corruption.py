@@ -6,19 +6,14 @@ from collections.abc import Callable
 
 from a5lib import dataset
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.dataset import MIN_LENGTH, draw_length, draw_span_length, longest_truncation, restore
+from a5lib.dataset import MIN_LENGTH, longest_truncation, restore
 from a5lib.vocab import MASK, PAD
 
 LONG = "".join(chr(ord("a") + i % 26) for i in range(300))  # a document longer than any block used here
 BLOCK, DRAWS = 32, 4000
 
 
-def truncate(document: str, block_size: int, rng: random.Random, skew: float = 1.0) -> str:
-    """The document's beginning, of a random length from 4 to int(block_size * 7/8); see `draw_length`."""
-    return document[: draw_length(block_size, rng, skew)]
-
-
-@exercise("truncate", 2.5, truncate)
+@exercise("truncate", 2.5, dataset.truncate)
 def check_truncate(attempt: Callable) -> None:
     """All lengths, equally often at skew 1, and leaning as told; short documents unharmed."""
     for short in ("", "a", "abc"):
@@ -83,14 +78,7 @@ def _check_uniform(counts: Counter, low: int, high: int, what: str) -> None:
         raise Wrong(f"{what} {value} is far too frequent: all are equally likely", f"about {share:.0f}", most)
 
 
-def choose_span(length: int, rng: random.Random) -> tuple[int, int]:
-    """Start and stop of a random span of a text of `length` characters, a quarter of it on average."""
-    span = draw_span_length(length, rng)
-    start = rng.randint(0, length - span)
-    return start, start + span
-
-
-@exercise("choose_span", 2.5, choose_span)
+@exercise("choose_span", 2.5, dataset.choose_span)
 def check_choose_span(attempt: Callable) -> None:
     """Inside the text; lengths vary, a quarter on average; the start is anywhere."""
     for length in (0, 1, 2, 3, 4, 5):
@@ -127,13 +115,7 @@ def _check_quarter(mean: float, length: float) -> None:
         )
 
 
-def rearrange(text: str, start: int, stop: int, block_size: int) -> str:
-    """`prefix⁇suffix⁇span`, padded with `□` to the block size."""
-    corrupted = text[:start] + MASK + text[stop:] + MASK + text[start:stop]
-    return corrupted + PAD * (block_size - len(corrupted))
-
-
-@exercise("rearrange", 2.5, rearrange)
+@exercise("rearrange", 2.5, dataset.rearrange)
 def check_rearrange(attempt: Callable) -> None:
     """Three cases written out, each wrong result recognized by its look."""
     _check_row(attempt("abcdef", 2, 4, 12), "ab⁇ef⁇cd□□□□", "cd")
