@@ -13,13 +13,14 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test test-slow lint editions data lab
+.PHONY: help setup series test test-slow lint editions experiments data lab
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
 	@echo "make test        lint, check the notebooks' editions, run the tests and the solved notebooks (smoke)"
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make editions    build student and solved notebooks from notebooks/source; NOTEBOOKS=\"05\" ALL=1"
+	@echo "make experiments train what the notebooks only show (hours): figures/*.json; NAMES=\"start\" SEEDS=\"0 1\""
 	@echo "make lint        ruff"
 	@echo "make data        write the embedded worlds in data/ anew"
 	@echo "make lab         open the notebooks in JupyterLab"
@@ -60,6 +61,9 @@ lint: $(READY)
 
 editions: $(READY)
 	$(BIN)/python -m a5lib.classroom.editions build $(NOTEBOOKS) $(if $(ALL),--all)
+
+experiments: $(READY)
+	$(BIN)/python -m a5lib.experiments $(NAMES) $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEEDS),--seeds $(SEEDS))
 
 data: $(READY)
 	$(BIN)/python -m a5lib.world --seed 0 --people 3000 --phrasings 4 --out data

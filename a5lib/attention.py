@@ -36,6 +36,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) 
     return weights @ v
 
 
+def visible_keys(positions: Tensor, n_key: int) -> Tensor:
+    """(B, 1, Q, K) bool for queries at positions (B, Q): the one at position t sees keys 0..t."""
+    return (torch.arange(n_key, device=positions.device) <= positions[:, :, None])[:, None]
+
+
 @dataclass
 class KeyValueCache:
     """The keys and values that one attention layer has already computed, for rows of different lengths.
@@ -58,10 +63,8 @@ class KeyValueCache:
         self.v.scatter_(2, slot, v)
         return self.k[:, :, :-1], self.v[:, :, :-1]
 
-    def visible(self, positions: Tensor) -> Tensor:
-        """(B, 1, Q, slots) bool: the query at position t sees slots 0..t."""
-        slots = torch.arange(self.slots, device=positions.device)
-        return (slots <= positions[:, :, None])[:, None]
+
+Positions = tuple[Tensor | None, Tensor | None]
 
 
 class _Attention(nn.Module):
@@ -83,17 +86,20 @@ class _Attention(nn.Module):
         B, T, C = x.shape
         return x.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
 
-    def attend(self, x_q: Tensor, x_kv: Tensor, cache: KeyValueCache | None, positions) -> Tensor:
+    def attend(self, x_q: Tensor, x_kv: Tensor, cache: KeyValueCache | None, positions: Positions) -> Tensor:
         """Queries from x_q (B, Q, C), keys and values from x_kv (B, K, C); returns (B, Q, C).
 
-        Without a cache, query i sees keys 0..i. With one, `positions` is a pair, each (B, ·): where
-        the queries stand and where the new keys stand.
+        `positions` is a pair: where the queries stand (B, Q), None for 0..Q-1, and, with a cache, where
+        the new keys stand (B, K). A query at position t sees keys 0..t.
         """
         q, k, v = self.heads(self.query(x_q)), self.heads(self.key(x_kv)), self.heads(self.value(x_kv))
         dropout = self.attn_dropout if self.training else 0.0
         if cache is not None:
             k, v = cache.append(k, v, positions[1])
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=cache.visible(positions[0]))
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible_keys(positions[0], k.size(2)))
+        elif positions[0] is not None:
+            mask = visible_keys(positions[0], k.size(2))
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         elif q.size(2) == k.size(2):
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
         else:
@@ -117,7 +123,11 @@ class CausalCrossAttention(_Attention):
     """Multi-head attention from one sequence to another: query i reads keys 0..i."""
 
     def forward(
-        self, x_kv: Tensor, x_q: Tensor, cache: KeyValueCache | None = None, positions=None
+        self,
+        x_kv: Tensor,
+        x_q: Tensor,
+        cache: KeyValueCache | None = None,
+        positions: Positions = (None, None),
     ) -> Tensor:
         """Keys and values from (B, K, C), queries from (B, Q, C); returns (B, Q, C)."""
         return self.attend(x_q, x_kv, cache, positions)

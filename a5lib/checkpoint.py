@@ -89,16 +89,29 @@ def config_of_state(state: State, path: str | Path) -> GPTConfig:
     try:
         vocab_size, n_embd = state["tok_emb.weight"].shape
         block_size = state["pos_emb"].shape[1]
-        basis = state.get("down_block.C")
-        bottleneck_dim = None if basis is None else basis.shape[1]
+        bottleneck_dim = _bottleneck_of(state, block_size)
         n_blocks = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
     except (KeyError, IndexError, ValueError):
         raise InputError(f"{path}: its tensors are not those of this course's models") from None
     if n_embd % HANDOUT_HEADS:
         what = f"{n_embd} channels do not divide into the handout's {HANDOUT_HEADS} heads"
         raise InputError(f"{path}: {what}; put the file {info_path(path).name} beside it")
-    n_layer = n_blocks if basis is None else n_blocks + 2
+    n_layer = n_blocks + 2 if "down_block.C" in state else n_blocks
     return GPTConfig(vocab_size, block_size, n_layer, HANDOUT_HEADS, n_embd, bottleneck_dim)
+
+
+def _bottleneck_of(state: State, block_size: int) -> int | None:
+    """A perceiver's basis has a row for each latent; perceiver_ar shows them in its inner masks only."""
+    if "down_block.C" in state:
+        return state["down_block.C"].shape[1]
+    inner = state.get("blocks.1.attn.mask")
+    return None if inner is None or inner.shape[-1] == block_size else inner.shape[-1]
+
+
+def _variant_of(state: State, config: GPTConfig) -> str:
+    if "down_block.C" in state:
+        return "perceiver"
+    return "vanilla" if config.bottleneck_dim is None else "perceiver_ar"
 
 
 def config_of_params(path: str | Path, state: State) -> GPTConfig:
@@ -135,7 +148,7 @@ def load_model(
     """
     state = load_state(path)
     config = config_of_params(path, state)
-    found = "perceiver" if "down_block.C" in state else "vanilla"
+    found = _variant_of(state, config)
     if variant != found:
         raise InputError(f"{path}: holds a {found} model, not a {variant}")
     if vocab is not None:

@@ -65,7 +65,8 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]
     device = model.tok_emb.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)  # (B,)
     idx = pad_sequence(list(prompts), batch_first=True, padding_value=PAD_ID).to(device)  # (B, T)
-    steps = _cached_steps if use_cache and model.cacheable else _uncached_steps
+    longest = min(idx.size(1) + max_new, model.config.block_size)
+    steps = _cached_steps if use_cache and model.cacheable(longest) else _uncached_steps
     room = model.config.block_size - lengths
     done = torch.zeros_like(lengths, dtype=torch.bool)
     columns = []
@@ -104,8 +105,7 @@ def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> I
     row, position = torch.arange(B, device=idx.device), lengths
     while True:
         width = int(position.clamp(max=block_size).max())
-        logits, _ = model(idx[:, :width])
-        ids = logits[row, (position - 1).clamp(max=block_size - 1)].argmax(dim=-1)
+        ids = model.next_logits(idx[:, :width], position.clamp(max=block_size)).argmax(dim=-1)
         yield ids
         idx[row, position.clamp(max=idx.size(1) - 1)] = ids
         position = position + 1

@@ -92,8 +92,9 @@ def answer_steps(
     if not ids:
         raise InputError("nothing to go on from: give a text")
     for _ in range(min(max_steps, model.config.block_size - len(ids))):
-        logits, _ = model(torch.tensor([ids], device=model.tok_emb.weight.device))
-        top = logits[0, -1].softmax(dim=-1).topk(most)
+        idx = torch.tensor([ids], device=model.tok_emb.weight.device)
+        logits = model.next_logits(idx, torch.tensor([len(ids)], device=idx.device))
+        top = logits[0].softmax(dim=-1).topk(most)
         ids.append(int(top.indices[0]))
         candidates = {vocab.decode([i]): float(p) for i, p in zip(top.indices, top.values, strict=True)}
         steps.append((vocab.decode([ids[-1]]), candidates))

@@ -1,9 +1,11 @@
-"""Files written whole or not at all, and JSON. Knows nothing about what is in them."""
+"""Files written whole or not at all, JSON, and versions. Knows nothing about what is in them."""
 
 import contextlib
 import json
 import os
+import platform
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,14 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error}); remove it") from None
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on, to be kept beside it."""
+    found = {"python": platform.python_version()}
+    for package in ("torch", "numpy", "a5lib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,8 +1,10 @@
-"""The character GPT and its Perceiver, with the handout's shapes and state-dict names.
+"""The character GPT and its Perceivers, with the handout's shapes and state-dict names.
 
-    vanilla     embeddings, n_layer blocks, layer norm, head
-    perceiver   embeddings, a down-projection to M latents, n_layer - 2 blocks on the latents,
-                an up-projection back to T positions, layer norm, head
+    vanilla       embeddings, n_layer blocks, layer norm, head
+    perceiver     embeddings, a down-projection to M latents, n_layer - 2 blocks on the latents,
+                  an up-projection back to T positions, layer norm, head
+    perceiver_ar  embeddings, a block in which the last M positions ask and all T answer,
+                  n_layer - 1 blocks on those M, layer norm, head: logits for M positions
 
 Letters: B batch, T length, C channels (n_embd), M latents (bottleneck_dim), V vocabulary.
 Knows nothing about data, training, or files.
@@ -121,6 +123,41 @@ class UpProjectBlock(nn.Module):
         return x + self.mlp(self.ln2(x))
 
 
+class LatentBlock(Block):
+    """The first block of Perceiver AR (Hawthorne et al. 2022): some positions ask, all of them answer.
+
+    Where all positions are latents it is the plain block, with the same weights and names.
+    """
+
+    def __init__(self, config: GPTConfig, attention: type[nn.Module] = CausalCrossAttention):
+        super().__init__(config, attention)
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None, positions=None, latents=None) -> Tensor:
+        """(B, T, C) to (B, M, C) for `latents` (B, M), the positions that ask; None means all T."""
+        h = self.ln1(x)
+        if latents is None:
+            x = x + self.attn(h, h, cache, (positions, positions))
+        else:
+            x = rows_at(x, latents) + self.attn(h, rows_at(h, latents), None, (latents, None))
+        return x + self.mlp(self.ln2(x))
+
+
+def rows_at(x: Tensor, positions: Tensor) -> Tensor:
+    """(B, T, C) to (B, M, C): the rows at positions (B, M)."""
+    return x.gather(1, positions[:, :, None].expand(-1, -1, x.size(-1)))
+
+
+def latent_positions(lengths: Tensor, n_latent: int) -> Tensor:
+    """(B, M): the last M positions of rows of `lengths` (B,); a row shorter than M begins at 0."""
+    first = (lengths - n_latent).clamp(min=0)
+    return first[:, None] + torch.arange(n_latent, device=lengths.device)
+
+
+def real_lengths(idx: Tensor) -> Tensor:
+    """(B,): how long each row of ids (B, T) is without the padding at its end."""
+    return ((idx != PAD_ID) * torch.arange(1, idx.size(1) + 1, device=idx.device)).amax(dim=1)
+
+
 @dataclass(frozen=True)
 class Parts:
     """The classes that a model is built from. Put your own in the place of any of them."""
@@ -139,23 +176,21 @@ class GPT(nn.Module):
         self.tok_emb = nn.Embedding(config.vocab_size, config.n_embd)
         self.pos_emb = nn.Parameter(torch.zeros(1, config.block_size, config.n_embd))
         self.drop = nn.Dropout(config.dropout)
-        self._build_blocks()
+        self.build_blocks()
         self.ln_f = nn.LayerNorm(config.n_embd)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         self.apply(_initialize)
 
-    def _build_blocks(self) -> None:
-        config, parts = self.config, self.parts
-        inner, n_inner = config, config.n_layer
-        if config.bottleneck_dim is not None:
-            self.down_block = parts.down_block(config)
-            self.up_block = parts.up_block(config)
-            inner = replace(config, block_size=config.bottleneck_dim, bottleneck_dim=None)
-            n_inner = config.n_layer - 2
-        self.blocks = nn.Sequential(*(Block(inner, parts.attention) for _ in range(n_inner)))
+    def build_blocks(self) -> None:
+        """Make the layers between embeddings and the last layer norm."""
+        self.blocks = self.stack(self.config, self.config.n_layer)
 
-    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Logits (B, T, V) of ids (B, T), and the mean loss over targets that are no padding.
+    def stack(self, config: GPTConfig, n: int) -> nn.Sequential:
+        """`n` blocks of self-attention."""
+        return nn.Sequential(*(Block(config, self.parts.attention) for _ in range(n)))
+
+    def embed(self, idx: Tensor) -> Tensor:
+        """Ids (B, T) to characters plus positions (B, T, C).
 
         Raises:
             InputError: T is larger than the block size.
@@ -163,31 +198,42 @@ class GPT(nn.Module):
         T = idx.size(1)
         if self.config.block_size < T:
             raise InputError(f"{T} characters do not fit the model's block of {self.config.block_size}")
-        x_input = self.drop(self.tok_emb(idx) + self.pos_emb[:, :T])  # (B, T, C)
-        if self.config.bottleneck_dim is None:
-            x = self.blocks(x_input)
-        else:
-            latents = self.blocks(self.down_block(x_input))  # (B, M, C)
-            x = self.up_block(latents, x_input)  # (B, T, C)
+        return self.drop(self.tok_emb(idx) + self.pos_emb[:, :T])
+
+    def transform(self, x_input: Tensor) -> Tensor:
+        """What the layers make of the embeddings: (B, T, C) to (B, T, C)."""
+        return self.blocks(x_input)
+
+    def read_out(self, x: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, T, V) of hidden states (B, T, C), and the mean loss over targets that are no padding."""
         logits = self.head(self.ln_f(x))
         if targets is None:
             return logits, None
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PAD_ID)
 
+    def forward(self, idx: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, T, V) of ids (B, T), and the mean loss over targets that are no padding.
+
+        Raises:
+            InputError: T is larger than the block size.
+        """
+        return self.read_out(self.transform(self.embed(idx)), targets)
+
+    def next_logits(self, idx: Tensor, lengths: Tensor) -> Tensor:
+        """(B, V): the logits of what follows each row of ids (B, T), whose `lengths` are (B,)."""
+        logits, _ = self(idx)
+        return logits[torch.arange(len(idx), device=idx.device), lengths - 1]
+
     # Decoding with a cache: the same sums as `forward`, for new positions only.
 
-    @property
-    def cacheable(self) -> bool:
-        """Whether every layer's `forward` takes a cache to continue from; a class of your own need not."""
+    def cacheable(self, length: int) -> bool:
+        """Whether sequences of up to `length` can be decoded from a cache: every layer must take one."""
         blocks = [block for block in self.modules() if hasattr(block, "attn")]
         return all(_takes_cache(layer) for layer in (*blocks, *(block.attn for block in blocks)))
 
     def new_cache(self, length: int) -> list[KeyValueCache]:
         """An empty cache for sequences of up to `length`, one for each layer, in the order of the layers."""
-        if self.config.bottleneck_dim is None:
-            return [KeyValueCache(length) for _ in self.blocks]
-        M = min(self.config.bottleneck_dim, length)
-        return [KeyValueCache(length), *(KeyValueCache(M) for _ in self.blocks), KeyValueCache(M)]
+        return [KeyValueCache(length) for _ in self.blocks]
 
     def extend(self, idx: Tensor, positions: Tensor, cache: list[KeyValueCache]) -> Tensor:
         """Logits (B, T, V) of new ids (B, T) at `positions` (B, T), after what the cache holds.
@@ -195,19 +241,91 @@ class GPT(nn.Module):
         Rows may stand at different positions. Equal to `forward` on the whole sequences.
         """
         x_input = self.tok_emb(idx) + self.pos_emb[0][positions]  # (B, T, C)
-        if self.config.bottleneck_dim is None:
-            x = self._extend_blocks(x_input, positions, cache)
-        else:
-            latent = positions[:, : self.config.bottleneck_dim]  # position t < M makes latent t
-            x = self.down_block(x_input, cache[0], (latent, positions))
-            x = self._extend_blocks(x, latent, cache[1:-1])
-            x = self.up_block(x, x_input, cache[-1], (positions, latent))
-        return self.head(self.ln_f(x))
+        return self.head(self.ln_f(self.extend_blocks(x_input, positions, cache)))
 
-    def _extend_blocks(self, x: Tensor, positions: Tensor, cache: list[KeyValueCache]) -> Tensor:
+    def extend_blocks(self, x: Tensor, positions: Tensor, cache: list[KeyValueCache]) -> Tensor:
+        """`transform` for new positions, after what the cache holds."""
         for block, layer_cache in zip(self.blocks, cache, strict=True):
             x = block(x, layer_cache, positions)
         return x
+
+
+class Perceiver(GPT):
+    """The assignment's bottleneck: `n_layer` - 2 blocks work on M latents instead of T positions."""
+
+    def build_blocks(self) -> None:
+        """The down-projection, the blocks on the latents, the up-projection."""
+        self.down_block = self.parts.down_block(self.config)
+        self.up_block = self.parts.up_block(self.config)
+        self.blocks = self.stack(on_latents(self.config), self.config.n_layer - 2)
+
+    def transform(self, x_input: Tensor) -> Tensor:
+        """(B, T, C) to (B, T, C), through latents (B, min(T, M), C)."""
+        latents = self.blocks(self.down_block(x_input))
+        return self.up_block(latents, x_input)
+
+    def new_cache(self, length: int) -> list[KeyValueCache]:
+        """The down-projection keeps T positions, the layers after it M latents."""
+        M = min(self.config.bottleneck_dim, length)
+        return [KeyValueCache(length), *(KeyValueCache(M) for _ in self.blocks), KeyValueCache(M)]
+
+    def extend_blocks(self, x: Tensor, positions: Tensor, cache: list[KeyValueCache]) -> Tensor:
+        """`transform` for new positions: position t < M makes latent t, the later ones make none."""
+        latent = positions[:, : self.config.bottleneck_dim]
+        y = self.down_block(x, cache[0], (latent, positions))
+        y = super().extend_blocks(y, latent, cache[1:-1])
+        return self.up_block(y, x, cache[-1], (positions, latent))
+
+
+class PerceiverAR(GPT):
+    """Perceiver AR proper (Hawthorne et al. 2022): the latents are the last M real positions themselves.
+
+    Each reads all inputs up to itself, so there is no horizon. The price: logits, and so the training
+    signal, exist for those positions only. Where T <= M it is the vanilla model, number for number.
+    """
+
+    def build_blocks(self) -> None:
+        """One block from all positions to the latents, the others on the latents."""
+        inner = self.stack(on_latents(self.config), self.config.n_layer - 1)
+        self.blocks = nn.Sequential(LatentBlock(self.config), *inner)
+
+    def latents(self, idx: Tensor, lengths: Tensor | None = None) -> Tensor | None:
+        """(B, M): the positions that have logits; None where they are all T.
+
+        Args:
+            lengths: (B,) how much of each row is real; None goes by the padding at its end.
+        """
+        if idx.size(1) <= self.config.bottleneck_dim:
+            return None
+        return latent_positions(real_lengths(idx) if lengths is None else lengths, self.config.bottleneck_dim)
+
+    def forward(
+        self, idx: Tensor, targets: Tensor | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, min(T, M), V) of the latents, and the mean loss over their targets, as in `GPT`."""
+        x_input, latents = self.embed(idx), self.latents(idx, lengths)
+        first, *others = self.blocks
+        x = first(x_input, latents=latents)  # (B, M, C)
+        for block in others:
+            x = block(x)
+        if targets is not None and latents is not None:
+            targets = targets.gather(1, latents)
+        return self.read_out(x, targets)
+
+    def next_logits(self, idx: Tensor, lengths: Tensor) -> Tensor:
+        """(B, V): as in `GPT`; a row's last real position is its last real latent."""
+        logits, _ = self(idx, lengths=lengths)
+        last = lengths.clamp(max=self.config.bottleneck_dim) - 1
+        return logits[torch.arange(len(idx), device=idx.device), last]
+
+    def cacheable(self, length: int) -> bool:
+        """Past M each new character makes other positions the latents: all is computed again."""
+        return length <= self.config.bottleneck_dim and super().cacheable(length)
+
+
+def on_latents(config: GPTConfig) -> GPTConfig:
+    """The config of the blocks that work on M latents."""
+    return replace(config, block_size=config.bottleneck_dim, bottleneck_dim=None)
 
 
 def _initialize(module: nn.Module) -> None:
@@ -222,7 +340,8 @@ def _takes_cache(layer: nn.Module) -> bool:
     return not {"cache", "cached"}.isdisjoint(inspect.signature(layer.forward).parameters)
 
 
-VARIANTS = ("vanilla", "perceiver")
+MODELS: dict[str, type[GPT]] = {"vanilla": GPT, "perceiver": Perceiver, "perceiver_ar": PerceiverAR}
+VARIANTS = tuple(MODELS)
 
 
 def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | None = None) -> GPT:
@@ -231,12 +350,12 @@ def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | N
     Raises:
         InputError: no such variant, or a perceiver without `bottleneck_dim`.
     """
-    if variant not in VARIANTS:
+    if variant not in MODELS:
         raise InputError(f"{variant!r}: no such variant; there are {', '.join(VARIANTS)}")
     if variant == "vanilla":
         config = replace(config, bottleneck_dim=None)
     elif config.bottleneck_dim is None:
-        raise InputError("a perceiver needs a bottleneck_dim")
+        raise InputError(f"a {variant} needs a bottleneck_dim")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return GPT(config, parts)
+        return MODELS[variant](config, parts)

@@ -12,7 +12,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_s
 from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
 from a5lib.files import read_json, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
+from a5lib.perceiver_start import start_on_diagonals
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
 from a5lib.trainer import Trainer
 from a5lib.vocab import CharVocab
@@ -46,12 +48,15 @@ def new_model(
     parts: Parts | None = None,
 ) -> GPT:
     """A freshly initialized model of the recipe's shape."""
-    return build_model(variant, shape_of(variant, recipe, vocab, bottleneck_dim), seed, parts)
+    model = build_model(variant, shape_of(variant, recipe, vocab, bottleneck_dim), seed, parts)
+    if recipe.diagonals and variant == "perceiver":
+        start_on_diagonals(model, seed)
+    return model
 
 
 def shape_of(variant: str, recipe: Recipe, vocab: CharVocab, bottleneck_dim: int | None) -> GPTConfig:
-    """The shape that a recipe gives a variant; only a perceiver has a bottleneck."""
-    bottleneck_dim = bottleneck_dim if variant == "perceiver" else None
+    """The shape that a recipe gives a variant; vanilla has no bottleneck."""
+    bottleneck_dim = None if variant == "vanilla" else bottleneck_dim
     return recipe.profile.model_config(len(vocab), bottleneck_dim, recipe.dropout)
 
 
@@ -181,6 +186,15 @@ class Pipeline:
     def vocab(self) -> CharVocab:
         return self.corpus.vocab
 
+    def variation(self, bottleneck_dim: int | None = None, **changes) -> "Pipeline":
+        """The same pipeline with another number of latents, or other fields of the recipe."""
+        other = copy(self)
+        profile = self.recipe.profile
+        if bottleneck_dim is not None:
+            profile = replace(profile, bottleneck_dim=bottleneck_dim)
+        other.recipe = replace(self.recipe, profile=profile, **changes)
+        return other
+
     def model_config(self, variant: str = "vanilla") -> GPTConfig:
         """The shape of a variant under this profile."""
         return shape_of(variant, self.recipe, self.vocab, self.recipe.profile.bottleneck_dim)
@@ -276,6 +290,7 @@ class Pipeline:
                     recipe.skew,
                     recipe.replay,
                     recipe.ascii_only,
+                    recipe.diagonals,
                 ],
                 "data": [self._sha256[WIKI], self._sha256[data_file]],
                 "seed": self.seed,
@@ -309,7 +324,9 @@ def _source(o: Callable) -> str:
     return "\n".join(map(inspect.getsource, functions))
 
 
-_TRAINING_ROOMS = ("vocab", "corpus", "dataset", "batches", "attention", "model", "optim", "trainer")
+_TRAINING_ROOMS = (
+    "vocab", "corpus", "dataset", "batches", "attention", "model", "perceiver_start", "optim", "trainer",
+)  # fmt: skip
 
 
 def library_hash() -> str:

@@ -90,6 +90,7 @@ class Recipe:
         replay: characters of corrupted documents beside each batch of questions when finetuning a pretrained
             model; 0 for none.
         ascii_only: drop non-ASCII characters from finetuning rows, as the handout does.
+        diagonals: a fresh perceiver starts with its heads on chosen places (see `perceiver_start`).
     """
 
     name: str
@@ -104,6 +105,7 @@ class Recipe:
     skew: float
     replay: int
     ascii_only: bool
+    diagonals: bool
 
 
 def fast_recipe(profile: Profile) -> Recipe:
@@ -124,6 +126,7 @@ def fast_recipe(profile: Profile) -> Recipe:
         skew=3.0,
         replay=profile.tokens // 2,
         ascii_only=False,
+        diagonals=True,
     )
 
 
@@ -155,6 +158,7 @@ def handout_recipe(profile: Profile, n_documents: int) -> Recipe:
         skew=1.0,
         replay=0,
         ascii_only=True,
+        diagonals=False,
     )
 
 

@@ -9,17 +9,15 @@ written by the stages that the notebooks run. Knows nothing of what the notebook
 
 import argparse
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a5lib.errors import InputError, run_command
-from a5lib.files import read_json, write_json
+from a5lib.files import read_json, versions, write_json
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET = ["--log-level=ERROR"]  # each kernel warns that its local port is not encrypted, amid our lines
-ACCURACIES = ("london", "nopretrain.dev", "vanilla.dev")  # always in the report, null when not measured
+# Always in the report, null when not measured.
+ACCURACIES = ("london", "nopretrain.dev", "vanilla.dev", "perceiver.dev", "perceiver_ar.dev")
 
 
 @dataclass(frozen=True)
@@ -165,17 +164,7 @@ def make_report(settings: Settings, outcomes: Sequence[Outcome]) -> dict[str, An
     report = {"profile": settings.profile, "seed": settings.seed, "data": settings.data}
     report |= dict.fromkeys(ACCURACIES) | measures
     failed = {outcome.name: outcome.error for outcome in outcomes if outcome.error}
-    return report | {"seconds": seconds, "failed": failed, "versions": _versions()}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("torch", "numpy", "a5lib"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return report | {"seconds": seconds, "failed": failed, "versions": versions()}
 
 
 def _line(outcome: Outcome) -> str:

@@ -27,7 +27,7 @@ def questions(rows):
 def tiny_model(variant="vanilla", seed=0, std=0.0, **shape):
     """A model small enough for milliseconds; `std` > 0 draws the weights wide, so that its outputs vary."""
     config = {"vocab_size": 11, "block_size": 16, "n_layer": 3, "n_head": 2, "n_embd": 8, "dropout": 0.0}
-    config |= {"bottleneck_dim": 5 if variant == "perceiver" else None} | shape
+    config |= {"bottleneck_dim": None if variant == "vanilla" else 5} | shape
     model = build_model(variant, GPTConfig(**config), seed).eval()
     if std:
         with torch.no_grad():

@@ -21,6 +21,7 @@ from a5lib.checkpoint import (
 )
 from a5lib.errors import InputError
 from a5lib.files import atomic_path, read_json, require_writable, write_json, write_text
+from a5lib.model import VARIANTS
 from a5lib.vocab import CharVocab
 
 VOCAB = CharVocab("abcdefghi")  # 11 with □ and ⁇, as many as tiny_model knows
@@ -73,7 +74,7 @@ def test_written_files_have_the_permissions_of_any_other(path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "perceiver"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_saved_and_loaded_is_the_same_model(variant, path):
     model = tiny_model(variant, std=0.5)
     save_params(model, path, characters="".join(VOCAB.characters), seed=3)
@@ -94,6 +95,14 @@ def test_other_programs_files_load(path):
     assert loaded.config.n_head == 8
     x = torch.arange(2, 11)[None]
     assert torch.equal(loaded(x)[0], model(x)[0])
+
+
+def test_perceiver_ar_is_told_from_vanilla_by_its_inner_masks(path):
+    model = tiny_model("perceiver_ar", std=0.5, n_head=8)
+    torch.save(model.state_dict(), path)  # no JSON
+    assert load_model("perceiver_ar", path).config.bottleneck_dim == 5
+    with pytest.raises(InputError, match="holds a perceiver_ar model, not a vanilla"):
+        load_model("vanilla", path)
 
 
 class Evil:

@@ -182,3 +182,36 @@ def test_predictions_are_confronted_and_remembered(tmp_path, capsys):
     ]
     known = read_json(tmp_path / "mine" / "predictions.json")
     assert known["05 london"] == {"predicted": 30, "measured": 6.6667, "unit": "%"} and len(known) == 2
+
+
+CHOICES = {"a": "it rises", "b": "it falls"}
+
+
+@pytest.mark.parametrize(
+    ("guess", "said", "remembered"),
+    [
+        ("a", ["You predicted a (it rises). Measured: b (it falls)."], "a"),
+        ("b", ["You predicted b (it falls). Measured: b (it falls)."], "b"),
+        (None, ["You made no prediction. Measured: b (it falls)."], None),
+        (
+            "it falls",
+            [
+                "'it falls' is not one of a, b: it counts as no prediction.",
+                "You made no prediction. Measured: b (it falls).",
+            ],
+            None,
+        ),
+    ],
+)
+def test_a_choice_is_shown_with_what_it_says_and_another_letter_is_no_prediction(
+    tmp_path, capsys, guess, said, remembered
+):
+    confront(Pipeline("smoke", runs=str(tmp_path)), "03 loss", guess, "b", choices=CHOICES)
+    assert capsys.readouterr().out.splitlines() == said
+    known = read_json(tmp_path / "mine" / "predictions.json")
+    assert known == {"03 loss": {"predicted": remembered, "measured": "b", "unit": ""}}
+
+
+def test_without_choices_a_letter_is_a_text_like_any_other(tmp_path, capsys):
+    confront(Pipeline("smoke", runs=str(tmp_path)), "08 passes", "b", "a")
+    assert capsys.readouterr().out == "You predicted b. Measured: a.\n"

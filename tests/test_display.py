@@ -6,7 +6,7 @@ import pytest
 
 from a5lib.corpus import Question
 from a5lib.display import figures
-from a5lib.display.widgets import explorer, slider_explorer
+from a5lib.display.widgets import controls_explorer, explorer, slider_explorer
 from a5lib.evaluation import Evaluation
 from a5lib.vocab import MASK, PAD
 
@@ -64,6 +64,33 @@ def test_a_moved_slider_redraws():
     control.value = 4
     assert message.value == ""
     assert asked == [0, 4] and picture.value != before and bytes(picture.value).startswith(b"\x89PNG")
+
+
+def test_each_of_several_controls_redraws_with_all_values_in_order():
+    asked = []
+
+    def show(*values):
+        asked.append(values)
+        return figures.histogram([len(asked)], "n", "t")
+
+    controls = {"β": (0.0, 30.0, 10.0, 0.5), "heads": ["one", "two"], "keys": (1, 9, 4, 2)}
+    *moved, message, picture = controls_explorer(show, controls).children
+    assert [control.description for control in moved] == ["β", "heads", "keys"]
+    assert [type(control).__name__ for control in moved] == ["FloatSlider", "Dropdown", "IntSlider"]
+    assert [(c.min, c.max, c.step) for c in (moved[0], moved[2])] == [(0.0, 30.0, 0.5), (1, 9, 2)]
+    pictures = [picture.value]
+    for control, value in zip(moved, (12.5, "two", 6), strict=True):
+        control.value = value
+        pictures.append(picture.value)
+    assert asked == [(10.0, "one", 4), (12.5, "one", 4), (12.5, "two", 4), (12.5, "two", 6)]
+    assert len(set(pictures)) == 4 and message.value == ""
+
+
+def test_a_slider_redraws_when_it_is_let_go_not_on_the_way():
+    moved = controls_explorer(
+        lambda *_: figures.histogram([1], "n", "t"), {"a": (0, 5, 0, 1), "b": (0.0, 1, 0, 1)}
+    )
+    assert [control.continuous_update for control in moved.children[:2]] == [False, False]
 
 
 def test_a_typed_text_redraws_and_a_bad_one_is_explained():

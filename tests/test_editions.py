@@ -1,5 +1,6 @@
 """The editions of a notebook: what students get, what the solved one keeps, what the check catches."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -63,6 +64,23 @@ import os
 
 print(os.environ["A5_PROFILE"])
 """
+PICTURE = """
+# %% tags=["figure:empty-axes"]
+from matplotlib.figure import Figure
+
+from a5lib.display.style import use_style
+
+use_style()
+Figure(figsize=(1, 1)).subplots().figure
+"""
+# What cells print: `figure one` becomes the PNG called one, see `pretend_drawn`.
+DRAWN = """
+# %% tags=["figure:one-figure"]
+"figure one"
+
+# %% tags=["figure:two"]
+"figure two"
+"""
 
 
 @pytest.fixture
@@ -93,6 +111,32 @@ def pretend_executed(notebook, name, root, timeout=900):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.execution_count = 1
+
+
+def pretend_drawn(notebook, name, root, timeout=900):
+    """Executes cells that say `figure NAME`: a text, a picture that is not the last, and one that is."""
+    pretend_executed(notebook, name, root)
+    for cell in notebook.cells:
+        if cell.source.startswith('"figure '):
+            pictures = [b"first", cell.source.encode()]
+            cell.outputs = [nbformat.v4.new_output("stream", text="drawn")] + [
+                nbformat.v4.new_output("display_data", {"image/png": base64.encodebytes(png).decode()})
+                for png in pictures
+            ]
+
+
+@pytest.fixture
+def drawn(root, monkeypatch):
+    """The course with two figures in its notebook, built."""
+    monkeypatch.setattr("a5lib.classroom.editions.execute", pretend_drawn)
+    with source_of(root).open("a") as file:
+        file.write(DRAWN)
+    build_all(root)
+    return root
+
+
+def figures_of(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (root / "figures").iterdir()}
 
 
 def test_student_gets_stubs_and_reader_gets_solutions(root):
@@ -139,6 +183,13 @@ def test_real_set_up_cell_is_short_and_valid(tmp_path):
         ("    ### BEGIN SOLUTION\n", "", "without its partner"),
         ('# %% tags=["parameters"]', "# %%", "0 cells tagged parameters"),
         ("{{setup}}", "pass", "0 code cells with only {{setup}}"),
+        ('tags=["solved-only"]', 'tags=["figure:Two_Words"]', "cell 6 is tagged figure:Two_Words"),
+        ('tags=["solved-only"]', 'tags=["figure:../up"]', "`figure:short-name`"),
+        (
+            "# %% [markdown]\n# Clo",
+            '# %% [markdown] tags=["figure:prose"]\n# Clo',
+            "cell 3 is tagged figure:prose",
+        ),
         ("# jupyter:\n#   a5:\n#     gpu: true", "# a5: true", "raw"),
     ],
 )
@@ -207,6 +258,56 @@ def test_only_changed_code_is_executed_again_and_a_rebuild_gives_the_same_bytes(
     assert len(executed) == 2
 
 
+def test_tagged_cells_give_figures_and_cells_that_go_take_theirs_along(drawn, monkeypatch):
+    assert figures_of(drawn) == {"one-figure.png": b'"figure one"', "two.png": b'"figure two"'}
+    assert check(drawn) == []
+
+    def no_need(*_):
+        raise AssertionError("executed anew")
+
+    (drawn / "figures/table.json").write_text("{}")
+    (drawn / "figures/one-figure.png").unlink()
+    edit(source_of(drawn), "figure:two", "figure:another-name")
+    with monkeypatch.context() as patch:  # neither a lost figure nor a new name needs a kernel
+        patch.setattr("a5lib.classroom.editions.execute", no_need)
+        build_all(drawn)
+    assert set(figures_of(drawn)) == {"one-figure.png", "another-name.png", "table.json"}
+    edit(source_of(drawn), '"figure one"', '"figure changed"')
+    build_all(drawn)
+    assert figures_of(drawn)["one-figure.png"] == b'"figure changed"' and check(drawn) == []
+
+
+def test_a_figure_that_moves_to_another_notebook_stays(drawn):
+    edit(source_of(drawn), DRAWN, "")
+    (drawn / "notebooks/source/04_more.py").write_text(RUNNABLE + DRAWN)
+    build_all(drawn, ["04"])
+    build_all(drawn, ["03"])
+    assert set(figures_of(drawn)) == {"one-figure.png", "two.png"} and check(drawn) == []
+
+
+def test_check_says_which_figure_is_missing_different_or_nobodys(drawn):
+    (drawn / "figures/one-figure.png").unlink()
+    (drawn / "figures/two.png").write_bytes(b"other")
+    (drawn / "figures/old.png").touch()
+    (drawn / "figures/table.json").touch()
+    assert check(drawn) == [
+        "figures/one-figure.png: is missing; run `make editions`",
+        "figures/two.png: differs from cell 9 of notebooks/solved/03_doubling.ipynb; run `make editions`",
+        "figures/old.png: no cell is tagged for it; remove it",
+    ]
+
+
+def test_check_says_which_tag_shows_nothing_or_is_used_twice(drawn):
+    edit(source_of(drawn), '"figure two"', "42")
+    (drawn / "notebooks/source/04_more.py").write_text(RUNNABLE + DRAWN.split('# %% tags=["figure:two')[0])
+    build_all(drawn)
+    assert check(drawn) == [
+        "cell 8 of notebooks/solved/03_doubling.ipynb: figure:one-figure is the tag of 2 cells",
+        "cell 9 of notebooks/solved/03_doubling.ipynb: is tagged figure:two, but shows no PNG",
+        "cell 5 of notebooks/solved/04_more.ipynb: figure:one-figure is the tag of 2 cells",
+    ]
+
+
 def test_unknown_notebook_lists_what_there_is(root):
     with pytest.raises(InputError, match="no notebook 07; there are: 03_doubling"):
         build_all(root, ["07"])
@@ -214,12 +315,13 @@ def test_unknown_notebook_lists_what_there_is(root):
 
 @pytest.mark.notebooks
 def test_executed_edition_is_clean_and_a_failing_one_keeps_the_old_file(root, capsys):
-    source_of(root).write_text(RUNNABLE)
+    source_of(root).write_text(RUNNABLE + PICTURE)
     assert main(["build", "03"], root) == 0
     solved_path = root / "notebooks/solved/03_doubling.ipynb"
     before = solved_path.read_bytes()
     solved = json.loads(before)
-    assert solved["cells"][-1]["outputs"][0]["text"] == ["quick\n"]
+    assert solved["cells"][-2]["outputs"][0]["text"] == ["quick\n"]
+    assert (root / "figures/empty-axes.png").read_bytes().startswith(b"\x89PNG\r\n") and check(root) == []
     assert set(solved["metadata"]) == {"kernelspec", "language_info"}
     assert all(set(cell["metadata"]) <= {"tags"} for cell in solved["cells"])
 

@@ -13,10 +13,21 @@ from a5lib.attention import CausalCrossAttention, CausalSelfAttention, attend, c
 from a5lib.checkpoint import load_model, save_params
 from a5lib.decoding import greedy_decode
 from a5lib.errors import InputError
-from a5lib.model import GPT, DownProjectBlock, GPTConfig, Parts, UpProjectBlock, build_model
+from a5lib.model import (
+    MODELS,
+    VARIANTS,
+    DownProjectBlock,
+    GPTConfig,
+    Parts,
+    UpProjectBlock,
+    build_model,
+    latent_positions,
+    real_lengths,
+)
 from a5lib.optim import parameter_groups
+from a5lib.perceiver_start import start_on_diagonals
 
-VARIANTS = ("vanilla", "perceiver")
+HANDOUT_VARIANTS = ("vanilla", "perceiver")
 SHAPE = {"vocab_size": 11, "block_size": 16, "n_layer": 4, "n_head": 8, "n_embd": 16}
 BOTTLENECK = {"vanilla": None, "perceiver": 5}
 
@@ -34,14 +45,16 @@ def ids(B, T, vocab_size=11, seed=0):
     return torch.randint(2, vocab_size, (B, T), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize(("bottleneck_dim", "expected"), [(None, 3_323_392), (64, 3_339_776)])
-def test_number_of_parameters(bottleneck_dim, expected):
+@pytest.mark.parametrize(
+    ("variant", "expected"), [("vanilla", 3_323_392), ("perceiver", 3_339_776), ("perceiver_ar", 3_323_392)]
+)
+def test_number_of_parameters(variant, expected):
     with torch.device("meta"):
-        model = GPT(GPTConfig(256, bottleneck_dim=bottleneck_dim))
+        model = MODELS[variant](GPTConfig(256, bottleneck_dim=None if variant == "vanilla" else 64))
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", HANDOUT_VARIANTS)
 def test_a_handout_file_gives_the_handouts_logits(variant, tmp_path):
     """At lengths under, at and over the bottleneck: T < m, T = m, T > m, the whole block."""
     reference = reference_model(variant)
@@ -53,7 +66,7 @@ def test_a_handout_file_gives_the_handouts_logits(variant, tmp_path):
         assert_close(model(x)[0], reference(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", HANDOUT_VARIANTS)
 def test_our_file_loads_there_strictly(variant, tmp_path):
     """Names, shapes, and the float mask buffers, none missing and none too many."""
     model = tiny_model(variant, std=0.3, **{**SHAPE, "dropout": 0.1})
@@ -67,7 +80,7 @@ def test_our_file_loads_there_strictly(variant, tmp_path):
     assert_close(model(ids(2, 9))[0], reference(ids(2, 9)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", HANDOUT_VARIANTS)
 def test_input_t_never_changes_logits_before_t(variant):
     model, x = tiny_model(variant, std=0.5), ids(2, 16)
     before, _ = model(x)
@@ -80,13 +93,13 @@ def test_input_t_never_changes_logits_before_t(variant):
 
 
 def dependencies(model, T):
-    """(T, T): 1 where the logits at row t depend on the input at column s, from gradients."""
+    """(rows of logits, T): 1 where row t of the logits depends on the input at column s, from gradients."""
     embedded = []
     model.tok_emb.register_forward_hook(lambda _, __, out: embedded.append(out) or out)
     output = model(ids(1, T))
     logits = output[0] if isinstance(output, tuple) else output
     rows = []
-    for t in range(T):
+    for t in range(logits.size(1)):
         (gradient,) = torch.autograd.grad(logits[0, t].square().sum(), embedded[0], retain_graph=True)
         rows.append((gradient[0].abs().sum(dim=-1) > 0).int().tolist())
     return rows
@@ -111,6 +124,50 @@ def test_what_the_perceiver_sees_literally():
     assert dependencies(tiny_model(std=0.5), 4) == causal_mask(4).int().tolist()
 
 
+def test_perceiver_ar_has_no_horizon():
+    """m = 3 of 6 inputs: logits for the last three only, each of which sees all up to itself."""
+    assert dependencies(tiny_model("perceiver_ar", std=0.5, bottleneck_dim=3), 6) == [
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 1, 1, 1, 0],
+        [1, 1, 1, 1, 1, 1],
+    ]
+
+
+def test_the_last_latents_are_the_last_real_positions():
+    """Rows of 2, 4 and 6 characters in a batch of width 6, m = 3, typed out."""
+    idx = torch.tensor([[5, 4, 0, 0, 0, 0], [5, 0, 3, 4, 0, 0], [9, 8, 7, 6, 5, 4]])
+    assert real_lengths(idx).tolist() == [2, 4, 6]
+    assert latent_positions(real_lengths(idx), 3).tolist() == [[0, 1, 2], [1, 2, 3], [3, 4, 5]]
+    model = tiny_model("perceiver_ar", std=0.5, bottleneck_dim=3)
+    together = model(idx)[0]
+    assert together.shape == (3, 3, 11)
+    assert_close(together[0, :2], model(idx[:1, :2])[0][0])
+    assert_close(together[1], model(idx[1:2, :4])[0][0])
+
+
+def test_perceiver_ar_is_vanilla_up_to_m_and_reads_its_weights():
+    vanilla, ar = tiny_model(std=0.5), tiny_model("perceiver_ar", std=0.5)
+    learned = dict(vanilla.named_parameters())
+    assert learned.keys() == dict(ar.named_parameters()).keys()
+    ar.load_state_dict({**ar.state_dict(), **learned})
+    for T in (1, 4, 5):
+        assert torch.equal(ar(ids(2, T))[0], vanilla(ids(2, T))[0])
+    one_layer = {"n_layer": 2, "bottleneck_dim": 15}
+    assert tiny_model("perceiver_ar", **one_layer)(ids(1, 16))[0].shape == (1, 15, 11)
+
+
+def test_perceiver_ar_learns_from_its_latents_only():
+    """The loss is the mean over the real targets of the last m positions; the earlier ones are ignored."""
+    model, x, y = tiny_model("perceiver_ar", std=0.5, bottleneck_dim=4), ids(2, 9), ids(2, 9, seed=1)
+    x[1, 6:], y[1, 5:] = 0, 0
+    logits, loss = model(x, y)
+    log_p = logits.log_softmax(dim=-1)
+    kept = [-log_p[0, i, y[0, 5 + i]] for i in range(4)] + [-log_p[1, i, y[1, 2 + i]] for i in range(3)]
+    assert_close(loss, torch.stack(kept).mean())
+    y[:, 0] = 2  # no latent stands there
+    assert torch.equal(model(x, y)[1], loss)
+
+
 def test_masks_literally():
     assert causal_mask(3).int().tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     assert causal_mask(2, 4).int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0]]
@@ -128,6 +185,26 @@ def test_the_basis_is_a_trained_saved_xavier_parameter():
     assert "down_block.C" in model.state_dict()
     model(ids(1, 4), ids(1, 4))[1].backward()
     assert model.down_block.C.grad.abs().sum() > 0
+
+
+def test_a_perceiver_can_start_with_its_heads_on_chosen_places():
+    """Head h of latent i on input i - h, most of its weight; before, all inputs up to i alike."""
+
+    def weight_on(model, back):
+        block, x = model.down_block, model.embed(ids(1, 32))
+        q = block.attn.heads(block.attn.query(block.ln1(block.C)))[0, back]  # (M, D)
+        k = block.attn.heads(block.attn.key(x))[0, back]  # (T, D)
+        scores = (q @ k.T / q.size(-1) ** 0.5).masked_fill(~causal_mask(32), float("-inf"))
+        return scores.softmax(dim=-1).diagonal(-back)[16:].mean().item()
+
+    config = GPTConfig(11, 128, 4, 4, 128, 32, dropout=0.0)
+    model = build_model("perceiver", config)
+    assert all(weight_on(model, back) < 0.06 for back in range(4))  # 1/17 to 1/32
+    basis, state = model.down_block.C.clone(), torch.get_rng_state()
+    start_on_diagonals(model, seed=3)
+    assert all(weight_on(model, back) > 0.5 for back in range(4))
+    assert torch.equal(model.down_block.C, basis) and torch.equal(torch.get_rng_state(), state)
+    assert not model.pos_emb[:, 32:].any()
 
 
 def test_attention_layers_are_the_equation():
@@ -170,8 +247,9 @@ def test_the_loss_does_not_look_at_padding():
         ("perceiver", {"bottleneck_dim": 0}, "at least 1"),
         ("perceiver", {"bottleneck_dim": -3}, "at least 1"),
         ("perceiver", {"bottleneck_dim": 8, "n_layer": 1}, "project down and up"),
-        ("perceiver", {}, "needs a bottleneck_dim"),
-        ("gpt", {}, "vanilla, perceiver"),
+        ("perceiver", {}, "a perceiver needs a bottleneck_dim"),
+        ("perceiver_ar", {}, "a perceiver_ar needs a bottleneck_dim"),
+        ("gpt", {}, "vanilla, perceiver, perceiver_ar"),
     ],
 )
 def test_contradictions_are_refused(variant, changes, says):
@@ -234,6 +312,6 @@ def test_the_readers_own_parts_train_and_decode(variant, parts, used):
     assert any(re.match(used, name) for name in model.state_dict())
     model(ids(1, 8), ids(1, 8))[1].backward()
     assert sum(map(len, parameter_groups(model).values())) == len(list(model.parameters()))
-    assert not model.cacheable
+    assert not model.cacheable(5)
     assert len(greedy_decode(model, [ids(1, 4)[0]], max_new=3)[0]) == 3
-    assert tiny_model(variant).cacheable
+    assert tiny_model(variant).cacheable(5)

@@ -14,6 +14,7 @@ from a5lib.callbacks import History, StateSaver
 from a5lib.checkpoint import load_run, save_run
 from a5lib.dataset import CharCorruptionDataset
 from a5lib.errors import InputError
+from a5lib.model import VARIANTS
 from a5lib.optim import Muon, build_optimizers, learning_rate_at, orthogonalize, parameter_groups
 from a5lib.trainer import TrainConfig, Trainer
 
@@ -66,7 +67,7 @@ def test_muon_is_its_plain_form_matrix_by_matrix():
         assert_close(p.detach(), e, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "perceiver"])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("muon_lr", [0.0, 0.02])
 def test_every_parameter_is_trained_once_and_only_weights_decay(variant, muon_lr):
     model = tiny_model(variant)

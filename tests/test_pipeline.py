@@ -15,7 +15,7 @@ from a5lib.checkpoint import load_state
 from a5lib.corpus import Corpus, project_data
 from a5lib.dataset import corrupt_span
 from a5lib.errors import InputError
-from a5lib.model import Parts
+from a5lib.model import VARIANTS, Parts
 from a5lib.pipeline import Pipeline, source_of
 from a5lib.trainer import Trainer
 
@@ -35,7 +35,7 @@ def make(corpus_folder, monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "perceiver"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_from_text_to_answers(make, variant):
     run = make()
     pretrained = run.pretrain(variant)

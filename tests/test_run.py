@@ -120,6 +120,17 @@ def test_a_command_run_again_gives_the_same_bytes(corpus_folder):
     assert info_path("a.params").read_bytes() == info_path("b.params").read_bytes()
 
 
+def test_perceiver_ar_with_fewer_latents_than_characters(corpus_folder):
+    common = "perceiver_ar wiki.txt --bottleneck_dim 8"
+    main(f"pretrain {common} --max_epochs 2 --writing_params_path p")
+    tuning = "--finetune_corpus_path birth_places_train.tsv --reading_params_path p --writing_params_path f"
+    main(f"finetune {common} --max_epochs 1 {tuning}")
+    main(f"evaluate {common} --reading_params_path f --eval_corpus_path birth_dev.tsv --outputs_path o")
+    assert Path("o").read_text("utf-8").count("\n") == 3
+    state = load_state("f")
+    assert "down_block.C" not in state and state["blocks.1.attn.mask"].shape[-1] == 8
+
+
 def test_finetuning_starts_from_what_was_read(corpus_folder):
     """Pretrained parameters that are not loaded: the mistake that costs a night."""
     main("pretrain vanilla wiki.txt --writing_params_path p --max_epochs 3")

@@ -4,8 +4,9 @@
     python -m a5lib.classroom.editions check
 
 ``notebooks/source/NN_name.py`` gives ``notebooks/NN_name.ipynb`` (student edition: stubs, no outputs) and
-``notebooks/solved/NN_name.ipynb`` (everything, executed at profile quick, outputs kept). How one becomes two
-is in ``editions_build``. Knows nothing of what the notebooks teach.
+``notebooks/solved/NN_name.ipynb`` (everything, executed at profile quick, outputs kept). What a cell tagged
+``figure:short-name`` shows is written to ``figures/short-name.png``, too (``editions_figures``). How one
+source becomes two notebooks is in ``editions_build``. Knows nothing of what the notebooks teach.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a5lib.classroom.editions_build import build, leaks, repository_address, tags
+from a5lib.classroom.editions_build import FIGURE_TAG, build, leaks, repository_address, tags
+from a5lib.classroom.editions_figures import figure_faults, remove_figures, tagged, write_figures
 from a5lib.errors import InputError, run_command
 from a5lib.files import write_text
 
@@ -73,12 +75,17 @@ def execute(notebook: "NotebookNode", name: str, root: Path, timeout: int = 900)
 
 
 def take_outputs(notebook: "NotebookNode", path: Path) -> None:
-    """Give `notebook` the outputs of the one at `path` if the code cells of both are the same."""
+    """Give `notebook` the outputs of the one at `path` if the code cells of both do the same."""
     new = [cell for cell in notebook.cells if cell.cell_type == "code"]
     old = [cell for cell in _load(path).cells if cell.cell_type == "code"] if path.exists() else []
-    if [(cell.source, tags(cell)) for cell in new] == [(cell.source, tags(cell)) for cell in old]:
+    if [_what_runs(cell) for cell in new] == [_what_runs(cell) for cell in old]:
         for cell, before in zip(new, old, strict=True):
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
+
+
+def _what_runs(cell: "NotebookNode") -> tuple[str, list[str]]:
+    """Source and tags, without those of figures: no cell has to run again to be given a name."""
+    return cell.source, [tag for tag in tags(cell) if not FIGURE_TAG.fullmatch(tag)]
 
 
 def _load(path: Path) -> "NotebookNode":
@@ -115,6 +122,8 @@ def sources(root: Path, names: Sequence[str] = ()) -> list[Path]:
 def build_all(root: Path, names: Sequence[str] = (), run: bool = True, again: bool = False) -> None:
     """Write both editions of the sources `names` (or all); execute what changed, or everything `again`.
 
+    The figures of these notebooks are written as well, and those of cells no longer there are removed.
+
     Raises:
         InputError: an unknown name, or a source that breaks a rule.
         EditionError: a cell failed; the editions of that notebook stay as they were.
@@ -130,13 +139,16 @@ def build_all(root: Path, names: Sequence[str] = (), run: bool = True, again: bo
             if run:
                 execute(solved, source.stem, root)
                 done = f"executed in {time.monotonic() - started:.0f} s"
+        before = {figure.name for figure in tagged(_load(solved_path))} if solved_path.exists() else set()
         _write(student, student_path)
         _write(solved, solved_path)
-        print(f"{source.stem}: {done}", flush=True)
+        written, named = write_figures(root, solved), {figure.name for figure in tagged(solved)}
+        remove_figures(root, before - named)
+        print(f"{source.stem}: {done}" + f"; {written} of {len(named)} figures" * bool(named), flush=True)
 
 
 def check(root: Path) -> list[str]:
-    """What is wrong with the editions in `root`/notebooks, one line each; an empty list if all is well."""
+    """What is wrong with the editions and figures in `root`, one line each; an empty list if all is well."""
     problems = []
     known = set()
     for source in sources(root):
@@ -149,7 +161,8 @@ def check(root: Path) -> list[str]:
         for notebook, path in zip(built, _editions(root, source), strict=True):
             problems += [f"{path.relative_to(root)}: {what}" for what in _faults(notebook, path, source)]
     built = sorted((root / "notebooks").glob("*.ipynb")) + sorted((root / "notebooks/solved").glob("*.ipynb"))
-    return problems + [f"{path.relative_to(root)}: has no source" for path in built if path not in known]
+    problems += [f"{path.relative_to(root)}: has no source" for path in built if path not in known]
+    return problems + figure_faults(root)
 
 
 def _faults(wanted: "NotebookNode", path: Path, source: Path) -> list[str]:
@@ -175,11 +188,13 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     about = __doc__.split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m a5lib.classroom.editions", description=about)
     commands = parser.add_subparsers(dest="command", required=True)
-    builder = commands.add_parser("build", help="write both editions of each source")
+    builder = commands.add_parser("build", help="write both editions of each source, and the figures")
     builder.add_argument("names", nargs="*", metavar="notebook", help="number or name; default: all")
     builder.add_argument("--no-execute", action="store_true", help="do not run the solved edition")
     builder.add_argument("--all", action="store_true", help="execute also what did not change")
-    commands.add_parser("check", help="exit 1 if an edition is missing or stale, or a solution leaks")
+    commands.add_parser(
+        "check", help="exit 1 if an edition or figure is missing or stale, or a solution leaks"
+    )
     args = parser.parse_args(argv)
     if args.command == "build":
         try:
@@ -189,7 +204,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
             return 1
         return 0
     problems = check(root)
-    print("\n".join(problems) or f"{len(sources(root))} notebooks: both editions are up to date")
+    print("\n".join(problems) or f"{len(sources(root))} notebooks: editions and figures are up to date")
     return 1 if problems else 0
 
 

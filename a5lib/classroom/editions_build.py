@@ -4,11 +4,13 @@ A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`
 a stub in the student edition, and a cell tagged ``solved-only`` is not in it. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
-``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU.
+``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU. A code
+cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``.
 """
 
 import copy
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = 'raise NotImplementedError("your turn")'
 TEXT_STUB = "*Your answer here.*"
 TELLING_LENGTH = 12  # shorter lines (`return x`) occur everywhere and give nothing away
+FIGURE_TAG = re.compile(r"figure:[a-z0-9]+(-[a-z0-9]+)*")
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 BADGE = (
@@ -51,7 +54,8 @@ def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", 
     `repository` is the course's address; without it, the one in the pyproject.toml two folders up.
 
     Raises:
-        InputError: the source breaks a rule (markers, parameters, set-up, badge); names source and cell.
+        InputError: the source breaks a rule (markers, parameters, set-up, badge, tags of figures); names
+            source and cell.
     """
     filled = _read(source, repository or repository_address(source.parents[2]))
     solved, student = copy.deepcopy(filled), _clear_solutions(copy.deepcopy(filled))
@@ -112,6 +116,10 @@ def _check_rules(notebook: "NotebookNode", name: str) -> None:
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "raw":
             raise InputError(f"{name}: cell {number} is raw; keys of the header stand under `jupyter:`")
+        for tag in tags(cell):
+            if tag.startswith("figure") and (cell.cell_type != "code" or not FIGURE_TAG.fullmatch(tag)):
+                rule = "code cells may be tagged `figure:short-name`, in small letters, digits and hyphens"
+                raise InputError(f"{name}: cell {number} is tagged {tag}; {rule}")
         inside = False
         for line in cell.source.split("\n"):
             if (BEGIN in line and inside) or (END in line and not inside):

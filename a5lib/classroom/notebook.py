@@ -6,7 +6,7 @@ Both are kept under `runs/mine/`, so that a later notebook finds them.
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,34 @@ def mine_folder(a5: Pipeline) -> Path:
     return a5.folder.parent / "mine"
 
 
-def confront(a5: Pipeline, name: str, prediction: Any, measured: Any, unit: str = "") -> None:
-    """Show a prediction beside what came out, and remember both; None is no prediction."""
+def confront(
+    a5: Pipeline,
+    name: str,
+    prediction: Any,
+    measured: Any,
+    unit: str = "",
+    choices: Mapping[str, str] | None = None,
+) -> None:
+    """Show a prediction beside what came out, and remember both; None is no prediction.
+
+    Args:
+        choices: for a multiple-choice question, each letter with what it says; `measured` is then the
+            letter that came out.
+    """
+    if choices and prediction is not None and prediction not in choices:
+        print(f"{prediction!r} is not one of {', '.join(choices)}: it counts as no prediction.")
+        prediction = None
     path = mine_folder(a5) / "predictions.json"
     known = read_json(path) if path.is_file() else {}
     write_json(path, known | {name: {"predicted": prediction, "measured": measured, "unit": unit}})
-    said = "You made no prediction." if prediction is None else f"You predicted {_shown(prediction, unit)}."
-    print(f"{said} Measured: {_shown(measured, unit)}.")
+    shown = [_shown(value, unit, choices or {}) for value in (prediction, measured)]
+    said = "You made no prediction." if prediction is None else f"You predicted {shown[0]}."
+    print(f"{said} Measured: {shown[1]}.")
 
 
-def _shown(value: Any, unit: str) -> str:
+def _shown(value: Any, unit: str, choices: Mapping[str, str]) -> str:
+    if isinstance(value, str) and value in choices:
+        return f"{value} ({choices[value]})"
     return f"{value:.4g} {unit}".strip() if isinstance(value, int | float) else f"{value} {unit}".strip()
 
 

@@ -5,7 +5,7 @@ Only what ipywidgets 7 and 8 share is used.
 
 import html
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
@@ -31,26 +31,42 @@ def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, 
         )
     else:
         control = widgets.Dropdown(options=list(choices), description=label, layout=layout, style=style)
-    return _panel(control, show)
+    return _panel([control], show)
 
 
 def slider_explorer(show: Callable[[int], Figure], low: int, high: int, label: str):
     """As `explorer`, for a whole number from `low` to `high`."""
+    return controls_explorer(show, {label: (low, high, low, 1)})
+
+
+def controls_explorer(show: Callable[..., Figure], controls: Mapping[str, tuple | list]):
+    """Several controls, and the figure that `show` makes of their values, given in the controls' order.
+
+    Args:
+        controls: label to `(low, high, start, step)`, a slider (for whole numbers if all four are), or to
+            a list of choices, of which the first is shown.
+    """
+    made = [_control(label, spec) for label, spec in controls.items()]
+    return _panel(made, show)
+
+
+def _control(label: str, spec: tuple | list):
     import ipywidgets as widgets
 
-    control = widgets.IntSlider(
-        value=low,
-        min=low,
-        max=high,
-        description=label,
-        continuous_update=False,
-        layout=widgets.Layout(width="28em"),
-    )
-    return _panel(control, show)
+    shared = {
+        "description": label,
+        "layout": widgets.Layout(width="32em"),
+        "style": {"description_width": "10em"},
+    }
+    if isinstance(spec, list):
+        return widgets.Dropdown(options=spec, **shared)
+    low, high, start, step = spec
+    kind = widgets.IntSlider if all(isinstance(n, int) for n in spec) else widgets.FloatSlider
+    return kind(value=start, min=low, max=high, step=step, continuous_update=False, **shared)
 
 
-def _panel(control, show: Callable[..., Figure]):
-    """A control, a place for messages, and the figure of the control's value, drawn anew when it changes."""
+def _panel(controls: Sequence, show: Callable[..., Figure]):
+    """Controls, a place for messages, and the figure of the controls' values, drawn anew when one changes."""
     import ipywidgets as widgets
 
     picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
@@ -58,13 +74,14 @@ def _panel(control, show: Callable[..., Figure]):
 
     def refresh(_=None) -> None:
         try:
-            picture.value, message.value = png(show(control.value)), ""
+            picture.value, message.value = png(show(*(control.value for control in controls))), ""
         except Exception as error:
             message.value = f"<p role='alert'>{html.escape(str(error))}</p>"
 
-    control.observe(refresh, names="value")
+    for control in controls:
+        control.observe(refresh, names="value")
     refresh()
-    return widgets.VBox([control, message, picture])
+    return widgets.VBox([*controls, message, picture])
 
 
 def png(figure: Figure) -> bytes:

@@ -316,12 +316,7 @@ from a5lib.classroom.notebook import keep
 
 keep(a5, "corrupt_span", truncate, choose_span, rearrange, corrupt_span)
 
-# %% [markdown]
-# Move the slider: each number is another draw for the same line.
-
 # %%
-from a5lib.display.widgets import slider_explorer
-
 line = a5.corpus.documents[0]
 
 
@@ -329,6 +324,14 @@ def show_draw(number):
     """The line, corrupted by draw `number`."""
     return corruption_figure(line, corrupt_span(line, 128, random.Random(number)))
 
+
+show_draw(0)
+
+# %% [markdown]
+# Move the slider: each number is another draw for the same line.
+
+# %%
+from a5lib.display.widgets import slider_explorer
 
 slider_explorer(show_draw, 0, 30, "draw")
 
