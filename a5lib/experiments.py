@@ -95,8 +95,9 @@ def exposures(a5: Pipeline) -> Iterator[Row]:
         asked[group] += 1
         right[group] += question.place == prediction
     for (times, n, city_first), total in sorted(asked.items()):
-        row = {"seed": a5.seed, "exposures": round(times * passes, 1), "phrasings": n, "city_first": city_first}
-        yield row | {"correct": right[times, n, city_first], "total": total}
+        row = {"exposures": round(times * passes, 1), "phrasings": n, "city_first": city_first}
+        score = {"correct": right[times, n, city_first], "total": total}
+        yield {"seed": a5.seed} | row | score
 
 
 EXPERIMENTS: dict[str, Callable[[Pipeline], Iterator[Row]]] = {
