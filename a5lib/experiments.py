@@ -17,7 +17,7 @@ from typing import Any
 
 from a5lib.errors import InputError, run_command
 from a5lib.files import versions, write_json, write_text
-from a5lib.model import VARIANTS
+from a5lib.model import WITH_BOTTLENECK
 from a5lib.pipeline import Pipeline, Stage
 from a5lib.recipes import choose_profile
 from a5lib.world import Person, make_world, write_world
@@ -55,7 +55,7 @@ def start(a5: Pipeline) -> Iterator[Row]:
 
 def variants(a5: Pipeline) -> Iterator[Row]:
     """All variants under one recipe."""
-    for variant in VARIANTS:
+    for variant in ("vanilla", "rope", "synthesizer", *WITH_BOTTLENECK):
         row = {"variant": variant, "parameters": sum(p.numel() for p in a5.fresh_model(variant).parameters())}
         yield _measured(a5, a5.pretrain(variant)) | row
 
@@ -116,6 +116,8 @@ def _people(a5: Pipeline) -> int:
 def _elsewhere(a5: Pipeline, folder: Path, passes: float) -> Pipeline:
     """The same profile and seed on the corpus in another folder, read in so many passes."""
     other = Pipeline(a5.profile.name, str(folder), a5.seed, str(a5.folder.parent))
+    if passes == other.recipe.pretrain.max_epochs:  # 27.0 is 27, but has another name in runs/
+        return other
     return other.variation(pretrain=replace(other.recipe.pretrain, max_epochs=passes))
 
 
