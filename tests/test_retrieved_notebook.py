@@ -109,7 +109,7 @@ def test_sentences_agree_where_the_model_goes_on_with_the_answer():
     answers = [written[0][0], written[1][2][:1]]
     shares = [np.mean([w.startswith(answers[i]) for w in written[i]]) for i in (0, 1)]
     assert agreement_of_sentences(model, VOCAB, names, answers, sentences) == pytest.approx(shares)
-    assert agreement_of_sentences(model, VOCAB, ["d"], [""], sentences) == [0], "no answer agrees with nothing"
+    assert agreement_of_sentences(model, VOCAB, ["d"], [""], sentences) == [0], "empty agrees with none"
 
 
 # Measures, by hand.

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from a5lib import experiments
+from a5lib.classroom import exercises  # noqa: F401  registers the exercises
 from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run_check
 from a5lib.display import variants as figures
 from a5lib.experiments import rows_of
