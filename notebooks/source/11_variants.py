@@ -488,6 +488,15 @@ from a5lib.display.figures import loss_curve
 loss_curve({name: stage.history for name, stage in live.items()}, title="Two layers, d = 64")
 
 # %% [markdown]
+# <details><summary>Explain: why that order?</summary>
+#
+# Spelling is about neighbours: what follows `Lond`? Scores by distance have that from the first step. Learned positions
+# have to find out, for each of 128 places by itself, which place comes before it, and so has the synthesizer. Later in
+# the training the lead melts: what is left to learn then is the facts.
+#
+# </details>
+
+# %% [markdown]
 # ## 5 One phrasing against several
 #
 # In our corpus each life is told in four sentences. In another world of the same people it is told in one, two or eight.
@@ -591,7 +600,7 @@ from a5lib.classroom.notebook import mine_folder
 from a5lib.display.variants import recap_table
 from a5lib.files import read_json
 
-predictions = dict(sorted(read_json(mine_folder(a5) / "predictions.json").items()))
+predictions = read_json(mine_folder(a5) / "predictions.json")
 made = sum(row["predicted"] is not None for row in predictions.values())
 print(f"{made} of {len(predictions)} predictions made")
 recap_table(predictions)
