@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
     """A whole UTF-8 file, line ends as `\\n`.
 
     Raises:
-        InputError: unreadable, not UTF-8, or it holds a reserved character (`□`, `⁇`).
+        InputError: unreadable, not UTF-8, or it holds a reserved character (`□`, `⁇`) or a NUL.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -81,10 +81,10 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    for reserved in (PAD, MASK):
+    for reserved, what in ((PAD, "the reserved character"), (MASK, "the reserved character"), ("\0", "a NUL,")):
         if reserved in text:
             row = text.count("\n", 0, text.index(reserved)) + 1
-            raise InputError(f"{path}, row {row}: holds the reserved character {reserved!r}; remove it")
+            raise InputError(f"{path}, row {row}: holds {what} {reserved!r}; remove it")
     return text
 
 

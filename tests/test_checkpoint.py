@@ -9,16 +9,7 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from a5lib.checkpoint import (
-    info_path,
-    load_model,
-    load_run,
-    load_state,
-    remove_run,
-    save_params,
-    save_run,
-    state_folder,
-)
+from a5lib.checkpoint import info_path, load_model, load_state, save_params
 from a5lib.errors import InputError
 from a5lib.files import atomic_path, read_json, require_writable, write_json, write_text
 from a5lib.model import VARIANTS
@@ -51,9 +42,8 @@ def test_a_full_disk_is_one_clear_line(path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(torch, "save", fail)
-    for write in (lambda: save_params(tiny_model(), path), lambda: save_run(path, {}, {})):
-        with pytest.raises(InputError, match=r"model\.params.*cannot be written .* free some space"):
-            write()
+    with pytest.raises(InputError, match=r"model\.params.*cannot be written .* free some space"):
+        save_params(tiny_model(), path)
     assert path.read_bytes() == before
     assert not any(p.name.startswith(".") for p in path.parent.rglob("*"))
 
@@ -202,23 +192,6 @@ def test_a_damaged_json_is_refused(path, text):
     info_path(path).write_text(text)
     with pytest.raises(InputError, match=r"model\.params\.json.*remove it"):
         load_model("vanilla", path)
-
-
-def test_a_runs_state_is_for_the_same_run_only(path):
-    """Going on with other settings would give a result that neither command describes."""
-    settings = {"seed": 1, "training": {"lr": 0.1, "betas": [0.9, 0.95]}}
-    assert load_run(path, settings) is None
-    save_run(path, settings, {"x": torch.ones(2)})
-    assert torch.equal(load_run(path, settings)["x"], torch.ones(2))
-    with pytest.raises(
-        InputError, match=r"saved with training\.lr = 0\.1, this run has 0\.2.*--resume never"
-    ):
-        load_run(path, {**settings, "training": {"lr": 0.2, "betas": [0.9, 0.95]}})
-    (state_folder(path) / "latest.pt").write_bytes(b"half")
-    with pytest.raises(InputError, match="damaged"):
-        load_run(path, settings)
-    remove_run(path)
-    assert os.listdir(path.parent) == []
 
 
 def test_require_writable_checks_and_makes_nothing(tmp_path):
