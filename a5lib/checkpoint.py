@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from a5lib.errors import InputError, located
-from a5lib.files import atomic_path, read_json, write_json
+from a5lib.files import atomic_path, read_object, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.vocab import CharVocab
 
@@ -149,7 +149,7 @@ def config_of_params(path: str | Path, state: State) -> GPTConfig:
     file = info_path(path)
     if not file.is_file():
         return config_of_state(state, path)
-    described = read_json(file, "config")["config"]
+    described = read_object(file, config=dict)["config"]
     try:
         shape = {f.name: described[f.name] for f in fields(GPTConfig) if f.name in described}
         whole = all(type(value) is int for name, value in shape.items() if name != "dropout" and value)
@@ -215,7 +215,7 @@ def _expect_vocabulary(path: str | Path, config: GPTConfig, vocab: CharVocab) ->
         raise InputError(f"{path}: {has}; give the corpus it was trained on")
     # As many characters, yet others: the model would run, and answer in the wrong letters.
     file = info_path(path)
-    known = read_json(file, "config").get("characters") if file.is_file() else None
+    known = read_object(file).get("characters") if file.is_file() else None
     if known and known != "".join(vocab.characters):
         odd = min(set(str(known)) ^ set(vocab.characters), default="another order")
         raise InputError(f"{path}: learned other characters ({odd!r}); give the corpus it was trained on")

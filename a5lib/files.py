@@ -157,21 +157,32 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | Path, *names: str) -> Any:
-    """The content of a JSON file; with `names`, it must be an object that has them.
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file.
 
     Raises:
-        InputError: unreadable, no JSON, or not such an object.
+        InputError: unreadable, or no JSON.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON ({error}); remove it") from None
-    for name in names:
-        if not isinstance(value, dict) or name not in value:
-            raise InputError(f"{path}: has no {name!r}; remove it")
+
+
+def read_object(path: str | Path, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+    """The content of a JSON file that is an object; `kinds` are the types of the values it must have.
+
+    Raises:
+        InputError: as `read_json`; or no object, a value missing or of another type.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: holds no JSON object; remove it")
+    for name, kind in kinds.items():
+        if not isinstance(value.get(name), kind):
+            raise InputError(f"{path}: {name!r} is missing or of another type; remove the file")
     return value
 
 

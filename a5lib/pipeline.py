@@ -26,7 +26,7 @@ from a5lib.corpus import TRAIN, WIKI, Corpus, Question
 from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_span
 from a5lib.errors import InputError
 from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
-from a5lib.files import read_json, write_json
+from a5lib.files import read_object, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.perceiver_start import start_on_diagonals
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
@@ -181,11 +181,15 @@ class Stage:
     @property
     def history(self) -> list[dict]:
         """Points of the training curve: step, tokens, seconds, loss, lr."""
-        return read_json(self.path.parent / "history.json", "points", "seconds")["points"]
+        return self._kept["points"]
 
     @property
     def seconds(self) -> float:
-        return read_json(self.path.parent / "history.json", "points", "seconds")["seconds"]
+        return self._kept["seconds"]
+
+    @property
+    def _kept(self) -> dict:
+        return read_object(self.path.parent / "history.json", points=list, seconds=(int, float))
 
 
 class Pipeline:
@@ -282,7 +286,7 @@ class Pipeline:
     def _record(self, change: Callable[[dict], None]) -> None:
         path = self.folder / "measures.json"
         made_from = {"seed": self.seed, "data": sha256(json.dumps(self._sha256))}
-        measures = read_json(path, "made_from", "seconds") if path.is_file() else {}
+        measures = read_object(path, seconds=dict) if path.is_file() else {}
         if measures.get("made_from") != made_from:  # another seed's or corpus's: not to be mixed with ours
             measures = {"made_from": made_from, "seconds": {}}
         change(measures)

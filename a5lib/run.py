@@ -19,7 +19,7 @@ from pathlib import Path
 from a5lib.callbacks import ProgressBar, TensorBoard
 from a5lib.checkpoint import load_model
 from a5lib.corpus import find_file, read_questions, read_text, split_documents
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.evaluation import evaluate_places
 from a5lib.files import require_writable, write_text
 from a5lib.model import GPT, VARIANTS
@@ -49,14 +49,9 @@ from a5lib.vocab import CharVocab
 DEFAULT_BOTTLENECK = 32  # the handout's
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise InputError(f"{message}; see python -m a5lib.run --help")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The handout's flags, and ours after them."""
-    p = _Parser(prog="python -m a5lib.run", description="Pretrain, finetune and evaluate a character GPT.")
+    p = Parser(prog="python -m a5lib.run", description="Pretrain, finetune and evaluate a character GPT.")
     p.add_argument("function", choices=("pretrain", "finetune", "evaluate"))
     p.add_argument("variant", choices=VARIANTS)
     p.add_argument("pretrain_corpus_path", help="the corpus; it defines the vocabulary, in finetuning too")
@@ -111,6 +106,9 @@ REQUIRED = {
 
 
 def _require_flags(args: argparse.Namespace) -> None:
+    for name, value in vars(args).items():
+        if isinstance(value, str) and ("\0" in value or value.encode(errors="replace").decode() != value):
+            raise InputError(f"{name} {value!r}: holds a character that no name can have; give another")
     for name in REQUIRED[args.function]:
         if not getattr(args, name):
             raise InputError(f"{args.function} needs --{name}")

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from a5lib.checkpoint import info_path
 from a5lib.errors import InputError
 from a5lib.files import atomic_path, held, remove_unfinished
 
@@ -56,7 +57,7 @@ class RunState:
 
     def __enter__(self) -> "RunState":
         self._held.enter_context(held(self.folder))
-        for path in (self._path, *map(self.folder.joinpath, COPIES)):
+        for path in (self._path, info_path(self._path), *map(self.folder.joinpath, COPIES)):
             remove_unfinished(path)
         return self
 

@@ -56,8 +56,8 @@ class TrainConfig:
 
     def __post_init__(self):
         for name in ("max_epochs", "lr", "clip", "decay"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}: must be a number above 0")
+            if not 0 < getattr(self, name) <= 1e9:
+                raise InputError(f"{name} {getattr(self, name)}: must be a number above 0, at most 1e9")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed {self.seed}: must be a whole number from 0 to {2**32 - 1}")
         if self.schedule not in ("linear", "cosine"):
