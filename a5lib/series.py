@@ -231,6 +231,9 @@ def make_report(settings: Settings, outcomes: Sequence[Outcome]) -> dict[str, An
     path = settings.folder / "measures.json"
     measures = read_object(path, seconds=dict) if path.exists() else {"seconds": {}}
     measures.pop("made_from", None)
+    for name, value in measures.items():
+        if name != "seconds" and not (isinstance(value, (int, float)) and abs(value) < 1e9):
+            raise InputError(f"{path}: {name!r} is no number to report; remove the file")
     seconds = measures.pop("seconds") | {outcome.name: outcome.seconds for outcome in outcomes}
     report = {"profile": settings.profile, "seed": settings.seed, "data": settings.data}
     report |= dict.fromkeys(ACCURACIES) | measures
