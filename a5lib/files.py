@@ -36,7 +36,7 @@ def require_writable(path: str | Path) -> Path:
     if existing != path and not existing.is_dir():
         raise InputError(f"{path}: cannot be written ({existing} is no folder); choose another place")
     if not os.access(existing, os.W_OK):
-        raise InputError(f"{path}: cannot be written (permission denied); choose another place")
+        raise InputError(f"{path}: cannot be written (read-only, or no permission); choose another place")
     return path
 
 

@@ -142,7 +142,7 @@ def run_to_file(
             with saver.on_signals():
                 trainer.train()
         except LossNotFinite as error:
-            raise LossNotFinite(f"{error}; {state.kept}") from None
+            raise LossNotFinite(f"{error} ({state.kept})") from None
         at_end()
         save_params(trainer.model, path, **made_from)
         state.remove()

@@ -345,26 +345,35 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("targets", nargs="*")
-    parser.add_argument("--examples", type=int, default=10_000, help="malformed inputs in all")
+    parser.add_argument(
+        "--examples", type=int, default=10_000, help="inputs in all, of which most are malformed"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     # An input that makes us take memory must fail, not swap.
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 2 * 2**30,) * 2)
     os.environ["A5_PROFILE"] = "smoke"
+    total: Counter = Counter()
+    names = args.targets or list(in_a_new_folder(targets))
+    for name in names:
+        started = time.monotonic()
+        examples = -(-args.examples // len(names))
+        seen = in_a_new_folder(lambda: fuzz(targets()[name], examples, args.seed))  # noqa: B023
+        total += seen
+        print(_row(name, seen), f"{time.monotonic() - started:>6.0f} s", flush=True)
+    print(_row("all", total))
+
+
+def in_a_new_folder(call: Callable[[], Any]) -> Any:
+    """Call it with an empty working directory, which is gone after."""
+    before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        chosen = {
-            name: target for name, target in targets().items() if name in args.targets or not args.targets
-        }
-        total: Counter = Counter()
-        for name, target in chosen.items():
-            started = time.monotonic()
-            seen = fuzz(target, args.examples // len(chosen) + 1, args.seed)
-            total += seen
-            print(_row(name, seen), f"{time.monotonic() - started:>6.0f} s", flush=True)
-        print(_row("all", total))
-        os.chdir("/")
+        try:
+            return call()
+        finally:
+            os.chdir(before)
 
 
 if __name__ == "__main__":
