@@ -87,9 +87,10 @@ def _sync(path: str | Path) -> None:
 def remove_unfinished(path: str | Path) -> None:
     """Remove what processes that were killed while they wrote `path` have left beside it."""
     path = Path(path)
-    for entry in path.parent.iterdir():
-        if entry.name.startswith(_unfinished(path)):
-            entry.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # they are in nobody's way
+        for entry in path.parent.iterdir():
+            if entry.name.startswith(_unfinished(path)):
+                entry.unlink()
 
 
 @contextlib.contextmanager

@@ -136,10 +136,17 @@ class RunState:
                 )
 
     def remove(self) -> None:
-        """Remove both copies: at a run's end, or to begin anew."""
+        """Remove both copies: at a run's end, or to begin anew.
+
+        Raises:
+            InputError: one cannot be removed; left there, it would be gone on with.
+        """
         for name in COPIES:
-            with suppress(OSError):  # what stays is of this run, and would only be gone on with
-                (self.folder / name).unlink()
+            try:
+                (self.folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                what = f"{self.folder / name}: cannot be removed ({error.strerror})"
+                raise InputError(f"{what}; remove it by hand") from None
         self.step, self._next = None, 0
 
 

@@ -185,7 +185,10 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for name in self._COUNTERS:
-            setattr(self, name, state["counters"][name])
+            value = state["counters"][name]
+            if type(value) is not type(getattr(self, name)):
+                raise TypeError(f"{name} {value!r}")
+            setattr(self, name, value)
         for name, callback in self._remembering().items():
             if name in state["callbacks"]:
                 callback.load_state_dict(state["callbacks"][name])
