@@ -13,12 +13,13 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test test-slow lint editions experiments data lab
+.PHONY: help setup series test test-slow test-order lint editions experiments data lab
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
 	@echo "make test        lint, check the notebooks' editions, run the tests and the solved notebooks (smoke)"
 	@echo "make test-slow   the tests that take minutes"
+	@echo "make test-order  the fast tests ten times over, in random order"
 	@echo "make editions    build student and solved notebooks from notebooks/source; NOTEBOOKS=\"05\" ALL=1"
 	@echo "make experiments train what the notebooks only show (hours): figures/*.json; NAMES=\"start\" SEEDS=\"0 1\""
 	@echo "make lint        ruff"
@@ -55,6 +56,12 @@ test: lint
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# A test that needs another one to have run before it, or a quiet machine, shows here.
+test-order: $(READY)
+	@runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && for round in 1 2 3 4 5 6 7 8 9 10; do \
+		A5_PROFILE=smoke A5_RUNS="$$runs" $(BIN)/python -m pytest -q -m "not slow and not notebooks" \
+		--random-order-bucket=global tests || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.world_lists import CITIES, FAMILY_NAMES, GIVEN_NAMES, HABITS, OCCUPATIONS, PHRASINGS
 
 REGIONS = tuple(CITIES)
@@ -372,13 +372,8 @@ def _discard(path: Path) -> None:
 # ---- command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message} (python -m a5lib.world --help lists the options)")
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m a5lib.world", description="Make a world: a corpus of fictional people.")
+    parser = Parser(prog="python -m a5lib.world", description="Make a world: a corpus of fictional people.")
     parser.add_argument("--seed", type=int, default=0, help="which world (default 0; 0 is the public one)")
     parser.add_argument("--people", type=int, default=3000, help="people with lines, 60..6000 (default 3000)")
     parser.add_argument("--phrasings", type=int, default=4, help="lines a person, 1..8 (default 4)")
