@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import as_number
 from a5lib.model import GPTConfig, build_model
 from a5lib.vocab import MASK
 
@@ -73,11 +74,16 @@ def standard_error(correct: int, total: int) -> float:
 def check_standard_error(attempt: Callable) -> None:
     """The binomial's standard error, in percent."""
     for correct, total in ((50, 100), (90, 100), (0, 10)):
-        expected, got = standard_error(correct, total), attempt(correct, total)
-        if abs(got - expected) > 1e-6:
-            mistake = (
-                "in percent points, not as a fraction"
-                if abs(100 * got - expected) < 1e-6
-                else "√(p(1 - p)/n)"
-            )
-            raise Wrong(f"{correct} correct out of {total}: {mistake}", f"{expected:.3f}", f"{got:.3f}")
+        case = f"{correct} correct out of {total}"
+        expected, got = standard_error(correct, total), as_number(attempt(correct, total), case)
+        if abs(got - expected) < 1e-4:
+            continue
+        known = {
+            "in percent points, not as a fraction": expected / 100,
+            "that is the variance: take its root": expected**2 / 100,
+            "the error of one answer: divide by the number of questions under the root": expected
+            * math.sqrt(total),
+        }
+        named = (mistake for mistake, value in known.items() if abs(got - value) < 1e-4)
+        mistake = next(named, "not √(p(1 - p)/n), in percent points")
+        raise Wrong(f"{case}: {mistake}", f"{expected:.3f}", f"{got:.3f}", tolerance=1e-4)

@@ -1,8 +1,10 @@
 """Checks for notebook 07: the learning rate's schedule, and what padding costs."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import CLOSE, as_number
 from a5lib.optim import learning_rate_at
 from a5lib.trainer import TrainConfig
 
@@ -25,9 +27,26 @@ def check_rate_factor(attempt: Callable) -> None:
         2100: "twice the length: back at the full rate",
     }
     for tokens, what in cases.items():
-        expected, got = rate_factor(tokens, 100, 1100), attempt(tokens, 100, 1100)
-        if abs(got - expected) > 1e-9:
-            raise Wrong(f"{what} ({tokens} tokens, warm-up 100, final 1100)", f"{expected:.4f}", got)
+        case = f"{what} ({tokens} tokens, warm-up 100, final 1100)"
+        expected, got = rate_factor(tokens, 100, 1100), as_number(attempt(tokens, 100, 1100), case)
+        if abs(got - expected) > CLOSE:
+            raise Wrong(case, f"{expected:.4f}", got, _wrong_rate(tokens, got), CLOSE)
+
+
+def _wrong_rate(tokens: int, got: float) -> str:
+    """What is known to give this rate in the place of the right one."""
+    past, span = max(0, tokens - 100), 1000
+    cosine = 0.5 * (1 + math.cos(math.pi * past / span))
+    known = {
+        "the floor of 10 % is missing": cosine,
+        "the fraction begins at the end of the warm-up: (t - w) / (f - w)": max(
+            0.1, 0.5 * (1 + math.cos(math.pi * tokens / 1100))
+        ),
+        "the handout does not clamp the fraction at 1": 0.1,
+        "a half is missing before the bracket": 2 * cosine,
+        "the warm-up is missing": 1.0,
+    }
+    return next((why for why, value in known.items() if abs(got - value) <= CLOSE), "")
 
 
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
@@ -42,7 +61,10 @@ def check_padding_share(attempt: Callable) -> None:
     """Small batches counted by hand; the last one may be short."""
     cases = {((4, 4, 4, 4), 2): 0.0, ((2, 4, 2, 4), 2): 0.25, ((2, 2, 4, 4), 2): 0.0, ((1, 3, 2), 2): 0.25}
     for (lengths, batch_size), expected in cases.items():
-        got = attempt(list(lengths), batch_size)
-        if abs(got - expected) > 1e-9:
+        case = f"lengths {list(lengths)} in batches of {batch_size}"
+        got = as_number(attempt(list(lengths), batch_size), case)
+        if abs(got - expected) > CLOSE:
             hint = "the last batch may have fewer rows" if len(lengths) % batch_size else ""
-            raise Wrong(f"lengths {list(lengths)} in batches of {batch_size}", expected, got, hint)
+            if abs(got - 100 * expected) < 1e-4:
+                hint = "a share is from 0 to 1, not in percent"
+            raise Wrong(case, expected, got, hint, CLOSE)

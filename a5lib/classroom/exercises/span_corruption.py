@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from a5lib import dataset
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import CLOSE, as_number
 from a5lib.dataset import MIN_LENGTH, longest_truncation, restore
 from a5lib.vocab import MASK, PAD
 
@@ -207,8 +208,8 @@ def share_kept(end: int, block_size: int) -> float:
 def check_share_kept(attempt: Callable) -> None:
     """The two ends, and the middle counted by hand."""
     for end, expected in ((112, 1 / 109), (4, 1.0), (80, 33 / 109), (113, 0.0), (1, 1.0)):
-        got = attempt(end, 128)
-        if abs(got - expected) > 1e-9:
+        got = as_number(attempt(end, 128), f"a place that ends at character {end}, block 128")
+        if abs(got - expected) > CLOSE:
             hint = "count the lengths from 4 to 112 that are at least `end`; 112 itself is one of them"
             raise Wrong(
                 f"a place that ends at character {end}, block 128", f"{expected:.4f}", f"{got:.4f}", hint
