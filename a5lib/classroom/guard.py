@@ -84,6 +84,7 @@ def _summary(frames: list[FrameType]) -> Frames:
     places = [(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) for frame in frames]
     return [traceback.FrameSummary(*place, lookup_line=False) for place in reversed(places)]
 
+
 class _Alarm:
     """A handler of SIGALRM that interrupts what runs below `_inside`, and nothing else."""
 
@@ -195,7 +196,9 @@ def _state_kept() -> Iterator[None]:
     with torch.random.fork_rng(devices=gpus), warnings.catch_warnings():
         random.seed(SEED)
         np.random.seed(SEED)
-        torch.manual_seed(SEED)
+        torch.default_generator.manual_seed(SEED)
+        if gpus:
+            torch.cuda.manual_seed_all(SEED)
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
         _use_device(torch.device("cpu"))
@@ -205,7 +208,8 @@ def _state_kept() -> Iterator[None]:
             _use_device(device)
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(grad)
-            torch.use_deterministic_algorithms(deterministic)
+            if torch.are_deterministic_algorithms_enabled() != deterministic:
+                torch.use_deterministic_algorithms(deterministic)  # imports the compiler: some seconds
             torch.set_num_threads(threads)
             sys.setrecursionlimit(recursion)
             random.setstate(generators[0])

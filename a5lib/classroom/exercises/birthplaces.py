@@ -12,6 +12,33 @@ from a5lib.evaluation import london_baseline, most_frequent_place
 from a5lib.vocab import MASK, PAD
 
 
+def build_vocabulary(text: str) -> dict[str, int]:
+    """Each character's id: the pad 0, the mask 1, then the characters of the text in sorted order."""
+    return {c: i for i, c in enumerate([PAD, MASK, *sorted(set(text) - {PAD, MASK})])}
+
+
+@exercise("build_vocabulary", build_vocabulary)
+def check_build_vocabulary(attempt: Callable) -> None:
+    """A text of many characters: the order of a set is not theirs."""
+    text = "Zürich, Łódź & Oslo:\n" + "".join(map(chr, range(122, 47, -1))) + PAD
+    expected, got = build_vocabulary(text), attempt(text)
+    if not isinstance(got, dict):
+        raise Wrong("a dict from characters to ids is expected", "{'□': 0, '⁇': 1, …}", type(got).__name__)
+    if set(got) != set(expected):
+        odd = sorted(set(got) ^ set(expected))
+        hint = f"missing, or too many: {odd[:5]}"
+        raise Wrong("not one entry for each character, □ and ⁇ included", len(expected), len(got), hint)
+    if (got[PAD], got[MASK]) != (0, 1):
+        raise Wrong("□ has the id 0 and ⁇ the id 1", (0, 1), (got[PAD], got[MASK]))
+    if sorted(got.values()) != list(range(len(expected))):
+        raise Wrong("the ids are 0, 1, 2, … without a gap, each once", range(len(expected)), got.values())
+    if got != expected:
+        others = [c for c in got if c not in (PAD, MASK)]
+        as_met = others == [c for c in dict.fromkeys(text) if c not in (PAD, MASK)]
+        what = "in the order in which they are met" if as_met else "in no fixed order, as a set has none"
+        raise Wrong(f"the characters are {what}: sort them, so that a model finds its own again")
+
+
 def encode_pair(question: str, place: str, block_size: int) -> tuple[str, str]:
     """`question⁇place⁇□…` as input, and as target the same shifted by one with the question padded out."""
     row = f"{question}{MASK}{place}{MASK}".ljust(block_size, PAD)

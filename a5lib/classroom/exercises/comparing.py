@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from a5lib.classroom.checks import Wrong
 
-
 CLOSE = 1e-5  # relative, and a tenth of it absolute: room for 32-bit numbers
 
 
