@@ -1,12 +1,13 @@
 """From one source to two notebooks, in memory: reads the source, writes nothing, runs nothing.
 
-A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is
-a stub in the student edition, and a cell tagged ``solved-only`` is not in it. The solved edition's set-up says
-that it is one, so that it does not write into the reader's folder. Each source has one cell tagged
+A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION``
+is a stub in the student edition, and a cell tagged ``solved-only`` is not in it. The set-up of the solved
+one says which it is, so that nothing goes into the reader's folder. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
 ``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU. A code
-cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``.
+cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``. A
+markdown cell tagged ``written:NAME`` is for an answer in prose (see ``written``).
 """
 
 import copy
