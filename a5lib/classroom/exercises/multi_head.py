@@ -161,6 +161,8 @@ def check_attention_forward(attempt: Callable) -> None:
         "keys and queries are swapped": result(q=k, k=q),
         "nothing is masked: each position sees the whole text": result(mask=torch.ones_like(allowed)),
         "the mask is used the wrong way round": result(mask=~allowed),
+        "the mask is off by one: each position sees the next one": result(mask=allowed.roll(-1, 0) | allowed),
+        "the mask is off by one: no position sees itself": result(mask=allowed.tril(-1)),
         "softmax over the wrong axis: dim=-1": layer.proj(merge_heads(by_columns @ v)),
         "the last projection, self.proj, is missing": result(proj=nn.Identity()),
         "the heads are not split: that is one head over all C channels": layer.proj(
