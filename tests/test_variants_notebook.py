@@ -115,7 +115,7 @@ MISTAKES = [
     ("equal_passes", lambda n, usual, passes: passes / n, "more than one line a person, too"),
     ("equal_passes", lambda n, usual, passes: usual * passes, "not in how many passes"),
     ("equal_passes", lambda n, usual, passes: 7, "must be the same"),
-    ("equal_passes", lambda n, usual, passes: None, "one number is expected"),
+    ("equal_passes", lambda n, usual, passes: None, "nothing comes back"),
 ]
 
 
