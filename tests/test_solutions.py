@@ -7,10 +7,10 @@ wrong one that passes a miss.
 from collections import Counter
 
 import pytest
+from solutions import beyond, facts, part_1, transformer
 
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
 from a5lib.classroom.checks import EXERCISES, FAILED, PASSED, run_check
-from tests.solutions import beyond, facts, part_1, transformer
 
 RIGHT = part_1.RIGHT | transformer.RIGHT | facts.RIGHT | beyond.RIGHT
 WRONG = part_1.WRONG + transformer.WRONG + facts.WRONG
