@@ -47,8 +47,8 @@ from a5lib.provenance import (
     what_is_told,
 )
 from a5lib.vocab import MASK_ID, CharVocab
-from tests.solutions.beyond import RIGHT as SOLUTIONS
-from tests.solutions.beyond import WRONG
+from solutions.beyond import RIGHT as SOLUTIONS
+from solutions.beyond import WRONG
 
 QUICK = Corpus(project_data() / "quick")
 

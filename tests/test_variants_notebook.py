@@ -13,7 +13,7 @@ from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run
 from a5lib.display import variants as figures
 from a5lib.experiments import rows_of
 from a5lib.variants import rotary_angles
-from tests.solutions.beyond import RIGHT, WRONG
+from solutions.beyond import RIGHT, WRONG
 
 EXERCISES_HERE = ("rotate", "synthesizer_scores", "equal_passes")
 MISTAKES = [row for row in WRONG if row[0] in EXERCISES_HERE]

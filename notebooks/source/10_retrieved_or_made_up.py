@@ -171,8 +171,10 @@ exposure_lines(dealt, prior) if dealt else None
 # </details>
 
 # %% [markdown]
-# > **In writing** · question 3a, 1 point. Why does the pretrained model answer for many people of dev, and the one
-# > from scratch for hardly any, though both were finetuned on the same questions? Lean on a figure.
+# > **In writing** · 5 minutes · 1 point (question 3a)
+# >
+# > Why does the pretrained model answer for many people of dev, and the one from scratch for hardly any, though both
+# > were finetuned on the same questions? Lean on a figure. Write it in the cell below, in at most 150 words.
 
 # %% [markdown] tags=["written:3a"]
 # ### BEGIN SOLUTION
@@ -183,6 +185,15 @@ exposure_lines(dealt, prior) if dealt else None
 # whether the corpus holds a line about the person. Asked about people in no line, the pretrained model is no better
 # than the one without pretraining, and neither is better than always saying London.
 # ### END SOLUTION
+
+# %% [markdown]
+# Read the solved edition's answer, then the rubric: which of its lines does yours meet?
+
+# %%
+from a5lib.classroom import assess
+
+my_lines_3a = None  # such as [1, 2]
+assess("3a", my_lines_3a)
 
 # %% [markdown]
 # ## 2 Can you tell?
@@ -540,8 +551,11 @@ risk_figure(curves, {"so many stand in a line": len(dev) / len(right_all)})
 # </details>
 
 # %% [markdown]
-# > **In writing** · question 3b, 2 points. Looking at an answer one cannot tell whether it was retrieved or made up. Give two
-# > different reasons why that is a concern in a product that people use, with an example for each. Lean on a figure.
+# > **In writing** · 10 minutes · 2 points (question 3b)
+# >
+# > Looking at an answer one cannot tell whether it was retrieved or made up. Give two different reasons why that is a
+# > concern in a product that people use, with an example for each. Lean on a figure. Write it in the cell below, in at
+# > most 200 words.
 
 # %% [markdown] tags=["written:3b"]
 # ### BEGIN SOLUTION
@@ -556,6 +570,13 @@ risk_figure(curves, {"so many stand in a line": len(dev) / len(right_all)})
 # shows only answers above a threshold. Invented facts about persons without any record still pass, copied into other
 # pages, where the next model reads them as a source. No log says afterwards which answers had a line behind them.
 # ### END SOLUTION
+
+# %% [markdown]
+# Read the solved edition's answer, then the rubric: which of its lines does yours meet?
+
+# %%
+my_lines_3b = None  # such as [1, 2]
+assess("3b", my_lines_3b)
 
 # %% [markdown]
 # ## 4 People in no line
@@ -769,8 +790,10 @@ suggestions = [QUESTION.format(name) for name in names_unseen[:10]]
 explorer(show_answer, suggestions, "Question", free_text=True)
 
 # %% [markdown]
-# > **In writing** · question 3c, 2 points. Name a strategy by which the model may arrive at an answer for somebody about whom it
-# > has read nothing, and a reason why that is a concern. Lean on a figure.
+# > **In writing** · 10 minutes · 2 points (question 3c)
+# >
+# > Name a strategy by which the model may arrive at an answer for somebody about whom it has read nothing, and a reason
+# > why that is a concern. Lean on a figure. Write it in the cell below, in at most 200 words.
 
 # %% [markdown] tags=["written:3c"]
 # ### BEGIN SOLUTION
@@ -787,8 +810,25 @@ explorer(show_answer, suggestions, "Question", free_text=True)
 # ### END SOLUTION
 
 # %% [markdown]
+# Read the solved edition's answer, then the rubric: which of its lines does yours meet?
+
+# %%
+my_lines_3c = None  # such as [1, 2]
+assess("3c", my_lines_3c)
+
+# %% [markdown]
 # ## What you have seen
 # - A line in the corpus decides whether there is anything to retrieve. Without one the score is at the prior, never above.
 # - The text of an answer does not tell. The model's confidence tells a little, its consistency over other ways to ask more.
 # - Calibration and abstention help, and do not separate the two: both are the likeliest next character.
 # - Answers about the unknown are borrowed from people of similar names. It looks like knowledge, and is a stereotype.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -620,3 +620,13 @@ recap_table(predictions)
 # - Turning queries and keys makes scores depend on distance only, with no parameter for positions.
 # - One recipe, five models, three seeds: differences smaller than the interval are no differences.
 # - How often a fact is read, and in how many forms, decides whether it can be given back.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import CLOSE, as_number
 from a5lib.confidence import calibration_error
 
 
@@ -19,36 +20,22 @@ def auroc(signal: Sequence[float], right: Sequence[bool]) -> float:
     return score / pairs
 
 
-def _number(got: object, what: str) -> float:
-    """The attempt's number.
-
-    Raises:
-        Wrong: it is none.
-    """
-    if got is None:
-        raise Wrong("nothing comes back: is there a return?", "a number", "None")
-    try:
-        return float(got)
-    except (TypeError, ValueError):
-        raise Wrong(f"one number is expected: {what}", "a number", type(got).__name__) from None
-
-
 def _compare(got: float, expected: float, mistakes: dict[str, float], case: str) -> None:
-    if abs(got - expected) < 1e-6:
+    if abs(got - expected) < CLOSE:
         return
     for mistake, value in mistakes.items():
-        if abs(got - value) < 1e-6:
-            raise Wrong(mistake, f"{expected:.4g} for {case}", f"{got:.4g}")
-    raise Wrong("another number", f"{expected:.4g} for {case}", f"{got:.4g}")
+        if abs(got - value) < CLOSE:
+            raise Wrong(mistake, f"{expected:.4g} for {case}", f"{got:.4g}", tolerance=CLOSE)
+    raise Wrong("another number", f"{expected:.4g} for {case}", f"{got:.4g}", tolerance=CLOSE)
 
 
-@exercise("auroc", 0, auroc)
+@exercise("auroc", auroc)
 def check_auroc(attempt: Callable) -> None:
     """Pairs of a right and a wrong answer; equal signals count a half."""
     signal, right = [0.9, 0.7, 0.7, 0.4, 0.2], [True, True, False, False, True]
     wins, ties, pairs = 3, 1, 6
     case = f"signal {signal}, right {right}"
-    got = _number(attempt(list(signal), list(right)), "a share of pairs")
+    got = as_number(attempt(list(signal), list(right)), "a share of pairs")
     _compare(
         got,
         (wins + ties / 2) / pairs,
@@ -69,10 +56,15 @@ def check_auroc(attempt: Callable) -> None:
         ([1.0, 1.0], [True, False], 0.5),
         ([-2.0, -1.0, -3.0], [False, True, True], 0.5),  # signals need be no probabilities
     ):
-        _compare(_number(attempt(signal, right), "a share"), expected, {}, f"signal {signal}, right {right}")
+        _compare(
+            as_number(attempt(list(signal), list(right)), "a share"),
+            expected,
+            {},
+            f"signal {signal}, right {right}",
+        )
 
 
-@exercise("calibration_error", 0, calibration_error)
+@exercise("calibration_error", calibration_error)
 def check_calibration_error(attempt: Callable) -> None:
     """Gaps of the bins, weighted by how many answers each holds; 1.0 belongs to the last bin."""
     confidence = [0.05, 0.55, 0.58, 0.95, 0.97, 1.0]
@@ -94,11 +86,11 @@ def check_calibration_error(attempt: Callable) -> None:
         "from 0 to 1, not in percent": 100 * expected,
     }
     case = f"confidence {confidence}, right {right}"
-    _compare(_number(attempt(list(confidence), list(right)), "the mean gap"), expected, mistakes, case)
+    _compare(as_number(attempt(list(confidence), list(right)), "the mean gap"), expected, mistakes, case)
     assert abs(signed - expected) < 1e-9 and abs(over_all - expected) < 1e-9  # so the next case is needed
     confidence, right = [0.25, 0.25, 0.75, 0.75], [True, True, False, False]
     mistakes = {"gaps must not cancel: take each bin's absolute value": 0.0}
-    got = _number(attempt(confidence, right), "the mean gap")
+    got = as_number(attempt(list(confidence), list(right)), "the mean gap")
     _compare(got, 0.75, mistakes, f"confidence {confidence}, right {right}")
 
 
@@ -109,12 +101,12 @@ def errors_left(signal: Sequence[float], right: Sequence[bool], share: float) ->
     return sum(not right[i] for i in answered) / len(answered)
 
 
-@exercise("errors_left", 0, errors_left)
+@exercise("errors_left", errors_left)
 def check_errors_left(attempt: Callable) -> None:
     """Of the answers that are given, the share that is wrong."""
     signal = [0.1, 0.9, 0.3, 0.8, 0.7, 0.2, 0.6, 0.5]
     right = [False, True, False, True, False, False, True, True]
-    got = _number(attempt(list(signal), list(right), 0.5), "a share of wrong answers")
+    got = as_number(attempt(list(signal), list(right), 0.5), "a share of wrong answers")
     mistakes = {
         "of the answers that are given, not of all": 1 / 8,
         "the surest are to answer, not the least sure": 3 / 4,
@@ -124,9 +116,9 @@ def check_errors_left(attempt: Callable) -> None:
         "from 0 to 1, not in percent": 25.0,
     }
     if abs(got - 3 / 4) < 1e-6:  # two mistakes meet here: another case tells them apart
-        least = _number(attempt([1, 2, 3, 4], [False, False, False, True], 0.5), "a share") > 0.5
+        least = as_number(attempt([1, 2, 3, 4], [False, False, False, True], 0.5), "a share") > 0.5
         which = "the surest are" if least else "this is the share of right"
         raise Wrong(next(m for m in mistakes if m.startswith(which)), "0.25", "0.75")
     _compare(got, 1 / 4, mistakes, f"signal {signal}, right {right}, share 0.5")
-    got = _number(attempt(list(signal), list(right), 1.0), "a share")
+    got = as_number(attempt(list(signal), list(right), 1.0), "a share")
     _compare(got, 1 / 2, {}, "the same with share 1.0: everything is answered")

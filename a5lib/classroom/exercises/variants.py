@@ -7,7 +7,7 @@ from torch import Tensor
 
 from a5lib import variants
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.classroom.exercises.comparing import normal, require
+from a5lib.classroom.exercises.comparing import as_number, normal, require
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     return variants.rotate(x, angles.cos(), angles.sin())
 
 
-@exercise("rotate", 0, rotate)
+@exercise("rotate", rotate)
 def check_rotate(attempt: Callable) -> None:
     """Neighbours are a pair; each is turned counter-clockwise."""
     x, angles = normal(2, 3, 5, 6), torch.arange(5)[:, None] * torch.tensor([1.0, 0.3, 0.1])
@@ -57,7 +57,7 @@ def synthesizer_scores(x: Tensor, A1: Tensor, b1: Tensor, A2: Tensor, b2: Tensor
     return (x @ A1 + b1).relu() @ A2 + b2
 
 
-@exercise("synthesizer_scores", 0, synthesizer_scores)
+@exercise("synthesizer_scores", synthesizer_scores)
 def check_synthesizer_scores(attempt: Callable) -> None:
     """A two-layer map of each position alone."""
     shapes = ((5, 4), (4, 4), (4,), (4, 7), (7,))
@@ -79,7 +79,12 @@ def check_synthesizer_scores(attempt: Callable) -> None:
         ),
         "a GELU, where the equation has a relu": torch.nn.functional.gelu(hidden) @ A2 + b2,
     }
-    require(attempt(x, A1, b1, A2, b2), synthesizer_scores(x, A1, b1, A2, b2), mistakes, "x A1 is x @ A1")
+    require(
+        attempt(*(t.clone() for t in (x, A1, b1, A2, b2))),
+        synthesizer_scores(x, A1, b1, A2, b2),
+        mistakes,
+        "x A1 is x @ A1",
+    )
 
 
 def equal_passes(phrasings: int, usual_phrasings: int = 4, usual_passes: float = 27) -> float:
@@ -87,16 +92,15 @@ def equal_passes(phrasings: int, usual_phrasings: int = 4, usual_passes: float =
     return usual_phrasings * usual_passes / phrasings
 
 
-@exercise("equal_passes", 0, equal_passes)
+@exercise("equal_passes", equal_passes)
 def check_equal_passes(attempt: Callable) -> None:
     """Lines times passes is what is held equal."""
     for phrasings, usual_phrasings, usual_passes in ((8, 4, 27), (1, 4, 27), (2, 6, 10)):
         expected = usual_phrasings * usual_passes / phrasings
         got = attempt(phrasings, usual_phrasings, usual_passes)
         case = f"{phrasings} phrasings, usually {usual_phrasings} in {usual_passes} passes"
-        if got is None or isinstance(got, Tensor):
-            raise Wrong(f"one number is expected for {case}", expected, got)
-        if abs(got - expected) < 1e-6:
+        got = as_number(got, case)
+        if abs(got - expected) < 1e-4:
             continue
         if got == usual_passes and phrasings != usual_phrasings:
             mistake = "as many passes as usual: then a world with fewer lines is read less"
