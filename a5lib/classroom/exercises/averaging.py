@@ -17,7 +17,7 @@ D, DIM_A, DIM_B = 7, 3, 2
 # 1(b)-i: taking v_a out of the sum.
 
 
-@exercise("extract", 3, soft_lookup.projection)
+@exercise("extract", soft_lookup.projection)
 def check_extract(attempt: Callable) -> None:
     """M keeps every v_a of the span of A, and nothing of what is orthogonal to it."""
     A, B = subspaces(D, DIM_A, D - DIM_A, torch.Generator().manual_seed(0))
@@ -67,7 +67,7 @@ def extract_exact(A: Tensor, B: Tensor) -> Tensor:
     return A @ coordinates[: A.shape[1]]
 
 
-@exercise("extract_exact", 0, extract_exact)
+@exercise("extract_exact", extract_exact)
 def check_extract_exact(attempt: Callable) -> None:
     """MA = A and MB = 0, at a right angle and at others; what M does elsewhere is free."""
     for degrees in (40.0, 90.0, 10.0):
@@ -117,7 +117,7 @@ def _scores(query: Any, keys: Tensor, a: int, b: int) -> tuple[float, float]:
     return scores[a].item(), scores[b].item()
 
 
-@exercise("averaging_query", 2, averaging_query)
+@exercise("averaging_query", averaging_query)
 def check_averaging_query(attempt: Callable) -> None:
     """Scores β, β and 0, on keys that fill the space."""
     keys = orthonormal_rows(6, 6, torch.Generator().manual_seed(2))
@@ -156,7 +156,7 @@ def _wrong_shortfalls(beta: float, n: int) -> dict[str, float]:
     }
 
 
-@exercise("shortfall", 1, shortfall)
+@exercise("shortfall", shortfall)
 def check_shortfall(attempt: Callable) -> None:
     """The closed form at ordinary β, no others at n = 2, and no overflow at a huge β."""
     for beta, n in ((1.5, 10), (4.0, 30), (0.0, 8), (7.0, 2)):
@@ -194,7 +194,7 @@ def _wrong_betas(share: float, n: int, asked: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-@exercise("beta_needed", 1, beta_needed)
+@exercise("beta_needed", beta_needed)
 def check_beta_needed(attempt: Callable) -> None:
     """Two keys of several n, then more of them."""
     for share, n, asked in ((0.1, 50, 2), (0.01, 12, 2), (0.2, 40, 5)):
@@ -221,7 +221,7 @@ def weighted_query(k_a: Tensor, k_b: Tensor, beta: float, ratio: float) -> Tenso
     return beta * (k_a + k_b) + math.log(ratio) * k_a
 
 
-@exercise("weighted_query", 0, weighted_query)
+@exercise("weighted_query", weighted_query)
 def check_weighted_query(attempt: Callable) -> None:
     """The two scores are ln(ratio) apart, and that of b is β."""
     keys = orthonormal_rows(5, 5, torch.Generator().manual_seed(3))

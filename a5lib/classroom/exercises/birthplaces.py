@@ -17,7 +17,7 @@ def encode_pair(question: str, place: str, block_size: int) -> tuple[str, str]:
     return row[:-1], PAD * (len(question) - 1) + row[len(question) :]
 
 
-@exercise("encode_pair", 0, encode_pair)
+@exercise("encode_pair", encode_pair)
 def check_encode_pair(attempt: Callable) -> None:
     """One item written out by hand."""
     expected = ("Who?⁇Ann⁇□□□", "□□□⁇Ann⁇□□□□")
@@ -44,7 +44,7 @@ def count_correct(predictions: Sequence[str], questions: Sequence[Question]) -> 
     return sum(p == q.place for p, q in zip(predictions, questions, strict=True))
 
 
-@exercise("count_correct", 0, count_correct)
+@exercise("count_correct", count_correct)
 def check_count_correct(attempt: Callable) -> None:
     """Exact match: no newline, no prefix, no other case counts."""
     questions = [Question("Where was A born?", "Paris"), Question("Where was B born?", "Rome")] * 2
@@ -67,7 +67,7 @@ def london_percent(train: Sequence[Question], dev: Sequence[Question]) -> float:
     return london_baseline(dev, most_frequent_place(train)).accuracy
 
 
-@exercise("london_percent", 5, london_percent)
+@exercise("london_percent", london_percent)
 def check_london_percent(attempt: Callable) -> None:
     """A world in which the scores on train and on dev differ."""
     places = {"train": ["Lima"] * 6 + ["Oslo"] * 4, "dev": ["Oslo"] * 6 + ["Lima"] * 2}
@@ -143,7 +143,7 @@ def _without(*, zero: bool = True, clip: bool = True, step: bool = True) -> Call
     return wrong
 
 
-@exercise("training_step", 3, training_step)
+@exercise("training_step", training_step)
 def check_training_step(attempt: Callable) -> None:
     """Two steps on a model of two weights; leftovers of the first show in the second."""
     expected, _, losses = _weights_after(training_step, 2)

@@ -60,7 +60,7 @@ def lookup_weights(keys: Sequence[Sequence[float]], query: Sequence[float]) -> l
     return soft_lookup.attention_weights(*rows).tolist()
 
 
-@exercise("lookup_weights", 0.5, lookup_weights)
+@exercise("lookup_weights", lookup_weights)
 def check_lookup_weights(attempt: Callable) -> None:
     """Scores 1, 2, 1 and -1 by hand; each left-out step has its own look."""
     keys, query = [[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [1.0, -1.0]], [1.0, 2.0]
@@ -90,7 +90,7 @@ def draw_index(weights: Sequence[float], u: float) -> int:
     return len(weights) - 1  # u just below 1, and weights whose rounded sum is less
 
 
-@exercise("draw_index", 0.5, draw_index)
+@exercise("draw_index", draw_index)
 def check_draw_index(attempt: Callable) -> None:
     """The pieces 0 to .2, .2 to .7, .7 to 1, an empty piece, and the rounding at the end."""
     weights, draws, expected = [0.2, 0.5, 0.3], [0.0, 0.1, 0.25, 0.6, 0.72, 0.95], [0, 0, 1, 1, 2, 2]
@@ -136,7 +136,7 @@ def stable_softmax(scores: Tensor) -> Tensor:
     return powers / powers.sum()
 
 
-@exercise("stable_softmax", 0, stable_softmax)
+@exercise("stable_softmax", stable_softmax)
 def check_stable_softmax(attempt: Callable) -> None:
     """Small scores, large ones, far apart ones; the input stays as it was."""
     small = torch.tensor([0.0, 1.0, 2.0, -1.0], dtype=torch.float64)
@@ -181,7 +181,7 @@ def _check_large(attempt: Callable, scores: Tensor, where: str) -> None:
 # When one key has the weight.
 
 
-@exercise("peak_weight", 1, soft_lookup.peak_weight)
+@exercise("peak_weight", soft_lookup.peak_weight)
 def check_peak_weight(attempt: Callable) -> None:
     """Gaps and numbers of keys; at gap 0 all n keys are alike."""
     cases = [(0.0, 4), (2.0, 5), (1.0, 2), (5.0, 100), (-1.0, 3)]
@@ -202,7 +202,7 @@ def check_peak_weight(attempt: Callable) -> None:
     _name(got, power / (power + rest), known, wrong, "let the other scores be 0")
 
 
-@exercise("gap_needed", 1, soft_lookup.gap_needed)
+@exercise("gap_needed", soft_lookup.gap_needed)
 def check_gap_needed(attempt: Callable) -> None:
     """Weights and numbers of keys; weight 1/n needs no gap at all."""
     cases = [(0.25, 4), (0.5, 2), (0.9, 10), (0.99, 1000), (0.2, 50)]
@@ -234,7 +234,7 @@ def copying_query(keys: Tensor, j: int, weight: float) -> Tensor:
     return soft_lookup.gap_needed(weight, len(keys)) * keys[j]
 
 
-@exercise("copying_query", 0.5, copying_query)
+@exercise("copying_query", copying_query)
 def check_copying_query(attempt: Callable) -> None:
     """Asked of the query is its effect, so any query passes that gives key j the weight."""
     generator = torch.Generator().manual_seed(1)
@@ -274,7 +274,7 @@ def copy_error(values: Tensor, j: int, gap: float) -> float:
     return soft_lookup.averaging_error(values, [j], gap).item()
 
 
-@exercise("copy_error", 0.5, copy_error)
+@exercise("copy_error", copy_error)
 def check_copy_error(attempt: Callable) -> None:
     """Against the look-up itself, on random values."""
     generator = torch.Generator().manual_seed(2)

@@ -19,7 +19,7 @@ def load_pretrained(model: nn.Module, path: Path) -> nn.Module:
     return model
 
 
-@exercise("load_pretrained", 3, load_pretrained)
+@exercise("load_pretrained", load_pretrained)
 def check_load_pretrained(attempt: Callable) -> None:
     """Another model's parameters must be in the model that comes back."""
     config = GPTConfig(vocab_size=6, block_size=8, n_layer=1, n_head=1, n_embd=4)
@@ -46,7 +46,7 @@ def answer_of(generated: str) -> str:
     return generated.split(MASK)[1]
 
 
-@exercise("answer_of", 2, answer_of)
+@exercise("answer_of", answer_of)
 def check_answer_of(attempt: Callable) -> None:
     """What comes after the second mask is no part of the answer; there need not be one."""
     cases = {
@@ -69,7 +69,7 @@ def standard_error(correct: int, total: int) -> float:
     return 100 * math.sqrt(p * (1 - p) / total)
 
 
-@exercise("standard_error", 0, standard_error)
+@exercise("standard_error", standard_error)
 def check_standard_error(attempt: Callable) -> None:
     """The binomial's standard error, in percent."""
     for correct, total in ((50, 100), (90, 100), (0, 10)):

@@ -42,7 +42,7 @@ def attention_forward(self: nn.Module, x: Tensor) -> Tensor:
     return self.resid_drop(self.proj(merge_heads(weights @ v)))
 
 
-@exercise("causal_mask", 0, causal_mask)
+@exercise("causal_mask", causal_mask)
 def check_causal_mask(attempt: Callable) -> None:
     """Every cell of the mask of four positions, and its type."""
     T = 4
@@ -62,7 +62,7 @@ def check_causal_mask(attempt: Callable) -> None:
         raise Wrong("a text of one character sees itself", [[True]], attempt(1))
 
 
-@exercise("masked_weights", 0, masked_weights)
+@exercise("masked_weights", masked_weights)
 def check_masked_weights(attempt: Callable) -> None:
     """A batch of two heads, D = 4: the scale, the mask, the axis."""
     q, k, mask = normal(2, 3, 5, 4), normal(2, 3, 5, 4, seed=1), causal_mask(5)
@@ -91,7 +91,7 @@ def check_masked_weights(attempt: Callable) -> None:
     require(attempt(q, k, mask), weights(raw / 2), mistakes, "scale, then mask, then softmax")
 
 
-@exercise("split_heads", 0, split_heads)
+@exercise("split_heads", split_heads)
 def check_split_heads(attempt: Callable) -> None:
     """Channels numbered, so that each wrong order shows."""
     x = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
@@ -108,7 +108,7 @@ def check_split_heads(attempt: Callable) -> None:
     require(attempt(x, 2), split_heads(x, 2), mistakes, "(B, T, C) -> (B, T, H, D) -> (B, H, T, D)")
 
 
-@exercise("merge_heads", 0, merge_heads)
+@exercise("merge_heads", merge_heads)
 def check_merge_heads(attempt: Callable) -> None:
     """Splitting and merging gives the same numbers back; y lies in order, as a product of matrices does."""
     x = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
@@ -134,7 +134,7 @@ class _Layer(nn.Module):
         self.register_buffer("mask", causal_mask(config.block_size).float()[None, None])
 
 
-@exercise("attention_forward", 0, attention_forward)
+@exercise("attention_forward", attention_forward)
 def check_attention_forward(attempt: Callable) -> None:
     """Two heads on a text shorter than the block; then what dropout does in evaluation and in training."""
     config = GPTConfig(vocab_size=9, block_size=7, n_layer=1, n_head=2, n_embd=8, dropout=0.0)

@@ -159,7 +159,7 @@ def _endings(block: nn.Module, middle: Tensor) -> dict[str, Tensor]:
 # Exercises 1 and 2.
 
 
-@exercise("DownProjectBlock", 4, model.DownProjectBlock)
+@exercise("DownProjectBlock", model.DownProjectBlock)
 def check_down(attempt: Callable) -> None:
     """Built right; then as many inputs as latents, where all shapes agree and mistakes show as numbers."""
     config = _Config()
@@ -223,7 +223,7 @@ def _check_xavier(attempt: Callable) -> None:
     raise Wrong(f"C is not Xavier uniform: {kind}", expected, got, hint)
 
 
-@exercise("UpProjectBlock", 3, model.UpProjectBlock)
+@exercise("UpProjectBlock", model.UpProjectBlock)
 def check_up(attempt: Callable) -> None:
     """As the down-projection, with the roles of the two sequences exchanged."""
     config = _Config()
@@ -275,7 +275,7 @@ def dependencies(x: Tensor, logits: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-@exercise("dependencies", 1, dependencies)
+@exercise("dependencies", dependencies)
 def check_dependencies(attempt: Callable) -> None:
     """Four outputs of six inputs; some effects are tiny, and the gradient's parts add up to nothing."""
     strength = torch.tensor(
@@ -305,7 +305,7 @@ def share_past(lengths: Sequence[int], m: int) -> float:
     return sum(max(0, n - m) for n in lengths) / sum(lengths)
 
 
-@exercise("share_past", 0, share_past)
+@exercise("share_past", share_past)
 def check_share_past(attempt: Callable) -> None:
     """Four rows counted by hand: of 29 positions 15 stand at 4 or later."""
     lengths, m = [2, 5, 10, 12], 4
@@ -338,7 +338,7 @@ def _require_number(got, expected: float, mistakes: Mapping[str, float], case: s
 # Perceiver AR.
 
 
-@exercise("last_positions", 0, model.latent_positions)
+@exercise("last_positions", model.latent_positions)
 def check_last_positions(attempt: Callable) -> None:
     """Rows longer than m, as long, and shorter."""
     lengths, m = torch.tensor([9, 2, 4, 6]), 4
@@ -367,7 +367,7 @@ def attention_cost(L: int, length: int, m: int) -> int:
     return 2 * length * m + (L - 2) * m * m
 
 
-@exercise("attention_cost", 2, attention_cost)
+@exercise("attention_cost", attention_cost)
 def check_attention_cost(attempt: Callable) -> None:
     """By its growth, so any constant before a term is right, and d may be there or not."""
     g = growth(attempt)

@@ -13,7 +13,7 @@ def rate_factor(tokens: int, warmup_tokens: int, final_tokens: int) -> float:
     return learning_rate_at(config, tokens, progress=0)
 
 
-@exercise("rate_factor", 2, rate_factor)
+@exercise("rate_factor", rate_factor)
 def check_rate_factor(attempt: Callable) -> None:
     """Warm-up, the cosine's middle, its floor, and what happens behind its end."""
     cases = {
@@ -37,7 +37,7 @@ def padding_share(lengths: Sequence[int], batch_size: int) -> float:
     return 1 - sum(lengths) / positions
 
 
-@exercise("padding_share", 0, padding_share)
+@exercise("padding_share", padding_share)
 def check_padding_share(attempt: Callable) -> None:
     """Small batches counted by hand; the last one may be short."""
     cases = {((4, 4, 4, 4), 2): 0.0, ((2, 4, 2, 4), 2): 0.25, ((2, 2, 4, 4), 2): 0.0, ((1, 3, 2), 2): 0.25}

@@ -55,7 +55,7 @@ def query_for_both(means: Tensor, a: int, b: int, beta: float) -> Tensor:
     return beta * (means[a] + means[b])
 
 
-@exercise("query_for_both", 1, query_for_both)
+@exercise("query_for_both", query_for_both)
 def check_query_for_both(attempt: Callable) -> None:
     """The scores q·μ tell every mistake apart."""
     means, beta = _means(), 5.0
@@ -82,7 +82,7 @@ def check_query_for_both(attempt: Callable) -> None:
     raise Wrong("the scores q·μ of four means, a = 1, b = 3, β = 5", wanted, scores, hint)
 
 
-@exercise("score_noise", 1, soft_lookup.score_difference_std)
+@exercise("score_noise", soft_lookup.score_difference_std)
 def check_score_noise(attempt: Callable) -> None:
     """Two settings in which the known mistakes all differ."""
     for alpha, beta in ((0.01, 10.0), (0.0004, 30.0)):
@@ -105,7 +105,7 @@ def working_beta(n: int, alpha: float) -> float | None:
     return beta if soft_lookup.score_difference_std(alpha, beta) <= NOISY else None
 
 
-@exercise("working_beta", 1, working_beta)
+@exercise("working_beta", working_beta)
 def check_working_beta(attempt: Callable) -> None:
     """Any β between the bounds counts; where the bounds cross, None does."""
     for n, alpha in ((8, 1e-4), (8, 0.0), (1000, 1e-4), (8, 1e-3), (5000, 1e-4)):
@@ -139,7 +139,7 @@ def stretched_keys(mean: Tensor, alpha: float, samples: int, generator: torch.Ge
     return soft_lookup.sample_keys(mean[None], alpha, stretch, samples, generator)[:, 0]
 
 
-@exercise("stretched_keys", 0.5, stretched_keys)
+@exercise("stretched_keys", stretched_keys, draws=True)
 def check_stretched_keys(attempt: Callable) -> None:
     """Mean and variances, along μ and across, of 20,000 samples."""
     mean, alpha, samples = torch.tensor([0.6, 0.8, 0.0], dtype=torch.float64), 0.04, 20_000
@@ -204,7 +204,7 @@ NORMS = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5, 2.5], dtype=torch.float64)
 FAR = torch.tensor([-3.0, 1.0, 4.0], dtype=torch.float64)  # e^(300·4) is more than a double can hold
 
 
-@exercise("one_head_weight", 0.5, lambda norm, beta: soft_lookup.one_head_weight(norm, beta))
+@exercise("one_head_weight", lambda norm, beta: soft_lookup.one_head_weight(norm, beta))
 def check_one_head_weight(attempt: Callable) -> None:
     """Six norms at β = 4, and a β at which the plain formula overflows."""
     expected = soft_lookup.one_head_weight(NORMS, 4.0)
@@ -232,7 +232,7 @@ def one_head_variance(beta: float) -> float:
     return soft_lookup.one_head_variance(beta)
 
 
-@exercise("one_head_variance", 0.5, one_head_variance)
+@exercise("one_head_variance", one_head_variance, draws=True)
 def check_one_head_variance(attempt: Callable) -> None:
     """Four values of β, by whatever method: the tolerance leaves room for a few thousand samples."""
     for beta in (1.0, 4.0, 10.0, 30.0):
@@ -252,7 +252,7 @@ def share_undecided(beta: float) -> float:
     return soft_lookup.share_undecided(beta)
 
 
-@exercise("share_undecided", 0.5, share_undecided)
+@exercise("share_undecided", share_undecided, draws=True)
 def check_share_undecided(attempt: Callable) -> None:
     """Four values of β, by formula or by simulation."""
     for beta in (4.0, 10.0, 30.0, 100.0):
@@ -275,7 +275,7 @@ def two_queries(means: Tensor, a: int, b: int, beta: float) -> Tensor:
     return beta * means[[a, b]]
 
 
-@exercise("two_queries", 1, two_queries)
+@exercise("two_queries", two_queries)
 def check_two_queries(attempt: Callable) -> None:
     """The scores of the two heads; which head asks for which is free."""
     means, beta = _means(), 5.0
@@ -298,7 +298,7 @@ def check_two_queries(attempt: Callable) -> None:
         raise Wrong("the scores q·μ of four means, a = 1, b = 3, β = 5, a row for each head", wanted, scores)
 
 
-@exercise("first_head_weight", 1, soft_lookup.two_head_weight)
+@exercise("first_head_weight", soft_lookup.two_head_weight)
 def check_first_head_weight(attempt: Callable) -> None:
     """Six norms at β = 4 and n = 8, and a β at which the plain formula overflows."""
     expected = soft_lookup.two_head_weight(NORMS, 4.0, 8)
@@ -318,7 +318,7 @@ def check_first_head_weight(attempt: Callable) -> None:
     _same_weights(attempt(FAR, 300.0, 8), far, "β = 300, n = 8, ε = -3, 1, 4", {})
 
 
-@exercise("switch_norm", 0.5, soft_lookup.switch)
+@exercise("switch_norm", soft_lookup.switch)
 def check_switch_norm(attempt: Callable) -> None:
     """Two settings."""
     for beta, n in ((10.0, 8), (4.0, 3)):
@@ -333,7 +333,7 @@ def check_switch_norm(attempt: Callable) -> None:
         _compare(_number(attempt(beta, n), case), soft_lookup.switch(beta, n), case, known)
 
 
-@exercise("variance_left", 0.5, soft_lookup.two_head_limit)
+@exercise("variance_left", soft_lookup.two_head_limit, draws=True)
 def check_variance_left(attempt: Callable) -> None:
     """Two variances of the norm, by formula or by many samples."""
     for variance in (0.5, 1.0):
