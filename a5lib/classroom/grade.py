@@ -57,9 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m a5lib.classroom.grade", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m a5lib.classroom.grade", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("submission", type=Path, help="a zip, a folder with its files, or a folder of zips")
-    parser.add_argument("--key", required=True, help="answers to the test questions (TSV); - for standard input")
+    parser.add_argument(
+        "--key", required=True, help="answers to the test questions (TSV); - for standard input"
+    )
     parser.add_argument("--data", type=Path, help="the students' data (default: the profile's)")
     parser.add_argument("--results", type=Path, help="for one: where to write Gradescope's results.json")
     parser.add_argument("--out", type=Path, default=Path("grades"), help="for many: folder of the grades")
@@ -82,7 +86,9 @@ def _require_key(key: str) -> None:
     if locks.landlock_version():
         return
     if os.geteuid() != 0:
-        print("warning: students' code runs as you and could read the key; give it by --key -", file=sys.stderr)
+        print(
+            "warning: students' code runs as you and could read the key; give it by --key -", file=sys.stderr
+        )
     elif open_to_others(path):
         print(f"warning: {key} may be read by everybody here, students' code too: chmod 600", file=sys.stderr)
 

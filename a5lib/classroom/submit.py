@@ -71,7 +71,11 @@ def write_archive(path: Path, folder: Path, notebooks: Sequence[Path]) -> list[s
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():
             member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            member.compress_type, member.external_attr, member.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+            member.compress_type, member.external_attr, member.create_system = (
+                zipfile.ZIP_DEFLATED,
+                0o644 << 16,
+                3,
+            )
             archive.writestr(member, content)
     return list(contents)
 
@@ -88,8 +92,12 @@ def _default_notebooks() -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns 2 where something is missing, and has said what."""
-    parser = argparse.ArgumentParser(prog="python -m a5lib.classroom.submit", description=__doc__.split("\n")[0])
-    parser.add_argument("--folder", type=Path, default=Path(), help="where the nine files are (default: here)")
+    parser = argparse.ArgumentParser(
+        prog="python -m a5lib.classroom.submit", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path(), help="where the nine files are (default: here)"
+    )
     parser.add_argument("--data", type=Path, help="folder of the question files (default: the profile's)")
     parser.add_argument("--notebooks", type=Path, help="folder of your notebooks (default: notebooks/)")
     parser.add_argument("--out", type=Path, default=Path("assignment5.zip"))
@@ -102,14 +110,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for problem in problems:
         print(f"error: {problem}" if not args.incomplete else f"warning: {problem}", file=sys.stderr)
     if problems and not args.incomplete:
-        print(f"{len(problems)} to mend; nothing was written (--incomplete hands in what is there)", file=sys.stderr)
+        print(
+            f"{len(problems)} to mend; nothing was written (--incomplete hands in what is there)",
+            file=sys.stderr,
+        )
         return 2
     members = write_archive(args.out, args.folder, notebooks)
     print(f"{args.out}: {len(members)} files")
     write_text(args.written, page(written_answers(notebooks)))
     pdf = args.written.with_suffix(".pdf")
     printed = write_pdf(args.written, pdf)
-    print(f"{args.written}: the written answers" + (f"; {pdf}" if printed else "; print it to PDF in a browser"))
+    print(
+        f"{args.written}: the written answers" + (f"; {pdf}" if printed else "; print it to PDF in a browser")
+    )
     return 0
 
 

@@ -23,8 +23,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 
 
 @cache
-def _given(folder: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Sources of the student edition's cells, and what they import."""
+def given(folder: Path = NOTEBOOKS) -> tuple[frozenset[str], frozenset[str]]:
+    """Sources of the student edition's cells, and what they import; to be called once, before the fork."""
     sources, imported = set(), set()
     for path in sorted(folder.glob("*.ipynb")):
         for kind, source, _ in read_cells(path):
@@ -59,11 +59,11 @@ def _odd(tree: ast.AST, known: frozenset[str]) -> Iterable[str]:
             yield f"uses {name}"
 
 
-def flags(path: Path, given: Path = NOTEBOOKS) -> list[str]:
+def flags(path: Path, folder: Path = NOTEBOOKS) -> list[str]:
     """One line for each cell, changed or added by the student, that deserves a look."""
     try:
         cells = read_cells(path)
-        sources, imported = _given(given)
+        sources, imported = given(folder)
     except InputError:
         return []
     lines = []

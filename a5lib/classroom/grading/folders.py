@@ -27,7 +27,9 @@ def short_name(archive: Path) -> str:
 
 def is_submission(folder: Path) -> bool:
     """Whether a folder holds one submission's files, not many submissions."""
-    return not list(folder.glob("*.zip")) and any(path.name in NINE or path.suffix == ".ipynb" for path in _files(folder))
+    return not list(folder.glob("*.zip")) and any(
+        path.name in NINE or path.suffix == ".ipynb" for path in _files(folder)
+    )
 
 
 def _files(folder: Path) -> list[Path]:

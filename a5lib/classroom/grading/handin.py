@@ -53,12 +53,16 @@ def read_predictions(path: Path, expected: int) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{path.name}: not UTF-8; write it again with python -m a5lib.run evaluate") from None
+        raise InputError(
+            f"{path.name}: not UTF-8; write it again with python -m a5lib.run evaluate"
+        ) from None
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror})") from None
     rows = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     if len(rows) != expected:
-        raise InputError(f"{path.name}: {len(rows)} rows, but {expected} questions were asked; evaluate again")
+        raise InputError(
+            f"{path.name}: {len(rows)} rows, but {expected} questions were asked; evaluate again"
+        )
     return rows
 
 

@@ -4,6 +4,7 @@ The result is a report of plain values, every one of them checked and cut to siz
 process that read a student's files is a claim. A report holds no score: nothing here knows the key.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,12 +23,13 @@ from a5lib.classroom.grading.flags import flags
 from a5lib.classroom.grading.handin import MODELS, NINE, HandedIn, rerun
 from a5lib.classroom.grading.limited import WELL, Outcome, Send, run_limited
 from a5lib.classroom.grading.limits import MB, Limits
+from a5lib.classroom.grading.texts import answers_of
 from a5lib.classroom.grading.unpack import MAX_ARCHIVE_MB, unpack
+from a5lib.classroom.written import WRITTEN
 from a5lib.corpus import Corpus
 from a5lib.errors import InputError
 
 MOST_SECONDS = 900  # for one submission, all of its processes together
-WRITTEN_TAG = "written:"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def _examine(archive: Path, folder: Path, grader: Grader, report: dict, until: f
     if descriptor is None:
         return
     try:
-        outcome = _limited(lambda send: _unpack(descriptor, files, send), grader, report, files, 60, [descriptor])
+        outcome = _limited(
+            lambda send: _unpack(descriptor, files, send), grader, report, files, 60, [descriptor]
+        )
     finally:
         os.close(descriptor)
     found = next((m for m in outcome.messages if isinstance(m.get("files"), list)), None)
@@ -139,7 +143,9 @@ def _run_model(model: HandedIn, files: Path, grader: Grader, report: dict, until
         except InputError as error:
             send({"refused": str(error)})
 
-    outcome = _limited(answer, grader, report, files, min(grader.limits.seconds * 3, until - time.monotonic()))
+    outcome = _limited(
+        answer, grader, report, files, min(grader.limits.seconds * 3, until - time.monotonic())
+    )
     refused = next((m["refused"] for m in outcome.messages if "refused" in m), "")
     if refused or outcome.ended != WELL:
         return {"error": clean(refused) or f"{model.params}: running it was {clean(outcome.ended)}"}
@@ -187,10 +193,9 @@ def _send_texts(path: Path, send: Send) -> None:
     """Before any of the notebook's code runs: what it writes in words, and what deserves a look."""
     for line in flags(path):
         send({"flag": line})
-    for kind, source, tags in read_cells(path):
-        for tag in tags:
-            if kind == "markdown" and tag.startswith(WRITTEN_TAG):
-                send({"written": tag.removeprefix(WRITTEN_TAG), "text": source[:20_000]})
+    with contextlib.suppress(InputError):  # that it cannot be read is said by `examine`
+        for name, text in answers_of(path).items():
+            send({"written": name, "text": text[:20_000]})
 
 
 def _take_messages(messages: list[dict], notebook: str, report: dict) -> None:
@@ -203,9 +208,16 @@ def _take_messages(messages: list[dict], notebook: str, report: dict) -> None:
             if name not in report["checks"] or RANK[state] > RANK[before["state"]]:
                 points = checks.EXERCISES[name].points if state == checks.PASSED else 0
                 text = clean(message.get("text"), 1500)
-                report["checks"][name] = {"state": state, "points": points, "text": text, "notebook": notebook}
+                report["checks"][name] = {
+                    "state": state,
+                    "points": points,
+                    "text": text,
+                    "notebook": notebook,
+                }
         elif isinstance(message.get("written"), str):
-            report["written"].setdefault(clean(message["written"], 40), clean(message.get("text"), 20_000))
+            texts, text = report["written"], clean(message.get("text"), 20_000)
+            if message["written"] in WRITTEN:
+                texts[message["written"]] = max(texts.get(message["written"], ""), text, key=len)
         elif "flag" in message and len(report["flags"]) < 40:
             report["flags"].append(f"{notebook}: {clean(message['flag'])}")
         elif "note" in message and len(report["notes"]) < 40:

@@ -185,5 +185,7 @@ def missing_locks() -> list[str]:
     """What this machine cannot prevent, one line each, for the person who grades."""
     lines = []
     if os.geteuid() != 0 and not landlock_version():
-        lines.append("students' code runs as you, and could read a key file: give it by `--key -`, or be root")
+        lines.append(
+            "students' code runs as you, and could read a key file: give it by `--key -`, or be root"
+        )
     return lines

@@ -41,7 +41,9 @@ class Worker:
     def _started(self) -> subprocess.Popen:
         if self._process is None:
             package = Path(__file__).resolve().parents[3]
-            kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+            kept = {
+                name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
+            }
             env = kept | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "a5lib.classroom.grading.worker"], stdin=subprocess.PIPE,
@@ -82,7 +84,11 @@ def free_uids(count: int) -> list[int | None]:
 
 
 def examine_all(
-    archives: Sequence[Path], data: Path, jobs: int = 1, limits: Limits | None = None, keep: Path | None = None
+    archives: Sequence[Path],
+    data: Path,
+    jobs: int = 1,
+    limits: Limits | None = None,
+    keep: Path | None = None,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Each archive with its report, as they get done.
 

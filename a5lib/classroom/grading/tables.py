@@ -48,7 +48,13 @@ def _test(line: Line, number: str) -> dict[str, Any]:
 
 def _for_graders(grade: Grade) -> dict[str, Any]:
     said = "\n".join(clean(m) for m in grade.for_graders) or "Nothing to look at."
-    return {"name": "for graders", "number": "9", "visibility": "hidden", "output": said, "output_format": "text"}
+    return {
+        "name": "for graders",
+        "number": "9",
+        "visibility": "hidden",
+        "output": said,
+        "output_format": "text",
+    }
 
 
 def table(grade: Grade) -> str:

@@ -42,9 +42,13 @@ def unpack(archive: BinaryIO, folder: Path) -> Unpacked:
     try:
         with zipfile.ZipFile(archive) as opened:
             return _unpack(opened, folder, size)
+    except UnicodeDecodeError:
+        raise InputError("a file's name in it is not UTF-8; rename the file and zip again") from None
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, ValueError) as error:
-        raise InputError(f"no zip archive, or a damaged one ({str(error)[:80]}); zip the files again") from None
-    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(
+            f"no zip archive, or a damaged one ({str(error)[:80]}); zip the files again"
+        ) from None
+    except OSError as error:
         raise InputError(f"a damaged zip archive ({type(error).__name__}); zip the files again") from None
 
 

@@ -22,6 +22,7 @@ def _load_all() -> None:
     import a5lib.classroom.exercises
     import a5lib.classroom.grading.job
     import a5lib.classroom.notebook
+    import a5lib.classroom.progress
     import a5lib.classroom.setup
     import a5lib.model  # noqa: F401
 
@@ -34,6 +35,7 @@ def main() -> int:
     os.dup2(2, 1)
     locks.hide_memory()
     _load_all()
+    from a5lib.classroom.grading.flags import NOTEBOOKS, given
     from a5lib.classroom.grading.job import Grader, as_line, examine_submission
     from a5lib.corpus import Corpus
 
@@ -41,6 +43,7 @@ def main() -> int:
     corpus = Corpus(Path(order["data"]))
     _ = corpus.vocab, corpus.dev, corpus.test, corpus.train, corpus.documents  # read once, for all
     grader = Grader(corpus, Limits(**order["limits"]), order["uid"])
+    given(NOTEBOOKS)
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
