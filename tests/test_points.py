@@ -1,6 +1,5 @@
 """The points: 60 in all, each earned by something that exists, and told alike in notebooks and table."""
 
-import re
 from collections import Counter
 from pathlib import Path
 

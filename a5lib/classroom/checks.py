@@ -126,7 +126,7 @@ def run_check(name: str, attempt: Any, seconds: float = SECONDS) -> Result:
         found.append(_judge(entry, attempt))
 
     outcome = run_guarded(judge, seconds)
-    if not found or outcome.stopped:
+    if not found or outcome.stopped is not None:
         found = [_result(entry, *_explain(outcome, seconds))]
     printed = found[0].state != PASSED and outcome.printed
     return _replace(found[0], printed=printed or "")
@@ -166,14 +166,15 @@ def _replace(result: Result, **changes: Any) -> Result:
 def _explain(outcome: Outcome, seconds: float) -> tuple[str, Wrong | None]:
     """State and mistake of a call that did not come to its end."""
     error = outcome.error
-    if outcome.stopped:
+    if outcome.stopped is not None:
         hint = "is there a loop that never ends? look at the condition that should end it"
-        return FAILED, Wrong(f"not done after {seconds:g} seconds{_where(error)}", hint=hint)
+        return FAILED, Wrong(f"not done after {seconds:g} seconds{_where(outcome.stopped)}", hint=hint)
     if isinstance(error, NotImplementedError) and _is_a_stub(error):
         return NOT_ATTEMPTED, None
-    if not _own_frames(error) and isinstance(error, TypeError) and "argument" in str(error):
+    frames = traceback.extract_tb(error.__traceback__)
+    if not _where(frames) and isinstance(error, TypeError) and "argument" in str(error):
         return FAILED, Wrong(f"it cannot be called as the exercise says: {_said(error)}")
-    if not _own_frames(error):
+    if not _where(frames):
         what = f"what came back is of a kind that cannot be compared: {_said(error)}"
         return FAILED, Wrong(what, hint="call it yourself with a small input and look at what comes back")
     hints = {
@@ -183,7 +184,7 @@ def _explain(outcome: Outcome, seconds: float) -> tuple[str, Wrong | None]:
     }
     known = (text for kind, text in hints.items() if isinstance(error, kind))
     hint = next(known, "call it yourself with a small input and look")
-    return FAILED, Wrong(_said(error, _where(error)), hint=hint)
+    return FAILED, Wrong(_said(error, _where(frames)), hint=hint)
 
 
 def _said(error: BaseException, where: str = "") -> str:
@@ -195,21 +196,17 @@ def _said(error: BaseException, where: str = "") -> str:
     return shorten(f"{type(error).__name__}{where}: {text}", 300)
 
 
-def _where(error: BaseException | None) -> str:
-    """` in line 3 of truncate`, the innermost line of the reader's own."""
-    frames = _own_frames(error) if error is not None else []
-    return f" in line {frames[-1].lineno} of {frames[-1].name}" if frames else ""
+def _where(frames: list[traceback.FrameSummary]) -> str:
+    """` in line 3 of truncate`, the innermost of the reader's own lines that the check has called."""
+    inside = [i for i, f in enumerate(frames) if f.name == _judge.__name__ and not _is_own(f.filename)]
+    own = [f for f in frames[inside[0] if inside else 0 :] if _is_own(f.filename)]
+    return f" in line {own[-1].lineno} of {own[-1].name}" if own else ""
 
 
 OTHERS = tuple(
     str(Path(folder))
     for folder in {Path(__file__).parents[1], *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
 )
-
-
-def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """The frames of a traceback that are neither this library's nor another's."""
-    return [f for f in traceback.extract_tb(error.__traceback__) if _is_own(f.filename)]
 
 
 def _is_own(filename: str) -> bool:

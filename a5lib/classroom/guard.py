@@ -4,8 +4,8 @@
 `KeyboardInterrupt` of its own making included; a real Ctrl-C is raised as ever. After `seconds` it is
 stopped: in the main thread of Unix by an alarm, elsewhere by an exception put into its thread. Both end
 loops in Python, those that catch everything included. Neither can end one call into C that does not come
-back to Python (`sum(range(10**15))`, a huge matrix product), nor `os._exit` or a crash of the interpreter: for
-those there is a process of its own, as grading has. Knows nothing about exercises.
+back to Python (`sum(range(10**15))`, a huge matrix product), nor `os._exit` or a crash of the interpreter:
+for those there is a process of its own, as grading has. Knows nothing about exercises.
 
 Put back afterwards: the working directory, the generators of `random`, numpy and torch, torch's gradient
 mode, default type, device and threads, the recursion limit, warning filters, standard output and error.
@@ -19,6 +19,7 @@ import random
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,16 +33,22 @@ PRINTED = 2000  # characters of output that are kept
 AGAIN = [2e-5 * 1.3**k for k in range(32)]  # seconds to the next alarm, should one be caught and dropped
 
 
+Frames = list[traceback.FrameSummary]  # outermost first
+
+
 class TimeUp(BaseException):
     """The time is up. No `Exception`, so that `except Exception` does not catch it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended: what it raised (None: it returned), whether its time was up, and what it printed."""
+    """How a call ended: what it raised (None: it returned), and what it printed.
+
+    `stopped` is where it was when its time was up; None for a call that ended in time.
+    """
 
     error: BaseException | None
-    stopped: bool
+    stopped: Frames | None
     printed: str
 
 
@@ -69,39 +76,53 @@ def _inside(call: Callable[[], object]) -> None:
 
 # The time limit.
 
+Ended = tuple[BaseException | None, Frames | None]
+
+
+def _summary(frames: list[FrameType]) -> Frames:
+    """Frames, innermost first, as those of a traceback."""
+    places = [(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) for frame in frames]
+    return [traceback.FrameSummary(*place, lookup_line=False) for place in reversed(places)]
+
 
 class _Alarm:
     """A handler of SIGALRM that interrupts what runs below `_inside`, and nothing else."""
 
     def __init__(self):
         self.rung = 0
+        self.stopped: Frames | None = None
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         frames = []
         while frame is not None and frame.f_code is not _inside.__code__:
+            if frame.f_code is _Alarm.__call__.__code__:
+                return  # it rang while it was being dealt with
             frames.append(frame)
             frame = frame.f_back
         if frame is None:
             return
-        signal.setitimer(signal.ITIMER_REAL, AGAIN[self.rung % len(AGAIN)])
+        self.stopped = self.stopped or _summary(frames)
         self.rung += 1
         sys.settrace(_raise_in_handlers)
         for below in frames:
             below.f_trace = _raise_in_handlers
+        signal.setitimer(signal.ITIMER_REAL, AGAIN[self.rung % len(AGAIN)], AGAIN[-1])
         raise TimeUp
 
 
 def _raise_in_handlers(frame: FrameType, event: str, arg: object):
     """`except: pass` in a loop would go on for ever: so raise again, on the first line of the handler."""
+    if frame.f_code is _Alarm.__call__.__code__:
+        return None
     if event == "line" and isinstance(sys.exc_info()[1], TimeUp):
         raise TimeUp
     return _raise_in_handlers
 
 
-def _by_alarm(call: Callable[[], object], seconds: float) -> tuple[BaseException | None, bool]:
+def _by_alarm(call: Callable[[], object], seconds: float) -> Ended:
     alarm, error, tracing = _Alarm(), None, sys.gettrace()
     handler = signal.signal(signal.SIGALRM, alarm)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN[-1])
     try:
         _inside(call)
     except BaseException as raised:
@@ -110,21 +131,23 @@ def _by_alarm(call: Callable[[], object], seconds: float) -> tuple[BaseException
     sys.settrace(tracing)
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, *timer)
-    return error, alarm.rung > 0
+    return error, alarm.stopped
 
 
-def _by_watchdog(call: Callable[[], object], seconds: float) -> tuple[BaseException | None, bool]:
+def _by_watchdog(call: Callable[[], object], seconds: float) -> Ended:
     """The same from a second thread, for threads and for Windows. It cannot cut a sleep short."""
-    error, over, rung, lock = None, threading.Event(), [], threading.Lock()
-    me = ctypes.c_ulong(threading.get_ident())
+    error, over, stopped, lock = None, threading.Event(), [], threading.Lock()
+    me = threading.get_ident()
+    thread = ctypes.c_ulong(me)
 
     def watch() -> None:
         wait = seconds
         while not over.wait(wait):
             with lock:
                 if not over.is_set():
-                    rung.append(True)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(me, ctypes.py_object(TimeUp))
+                    frames = [frame for frame, _ in traceback.walk_stack(sys._current_frames()[me])]
+                    stopped.append(_summary(frames))
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeUp))
             wait = AGAIN[-1]
 
     threading.Thread(target=watch, daemon=True).start()
@@ -135,8 +158,8 @@ def _by_watchdog(call: Callable[[], object], seconds: float) -> tuple[BaseExcept
     while not over.is_set():
         with contextlib.suppress(TimeUp), lock:  # one may be on its way as the call ends
             over.set()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(me, None)
-    return error, bool(rung)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)
+    return error, stopped[0] if stopped else None
 
 
 @contextlib.contextmanager
@@ -173,7 +196,9 @@ def _state_kept() -> Iterator[None]:
     with torch.random.fork_rng(devices=gpus), warnings.catch_warnings():
         random.seed(SEED)
         np.random.seed(SEED)
-        torch.manual_seed(SEED)
+        torch.default_generator.manual_seed(SEED)
+        if gpus:
+            torch.cuda.manual_seed_all(SEED)
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
         _use_device(torch.device("cpu"))
@@ -183,7 +208,8 @@ def _state_kept() -> Iterator[None]:
             _use_device(device)
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(grad)
-            torch.use_deterministic_algorithms(deterministic)
+            if torch.are_deterministic_algorithms_enabled() != deterministic:
+                torch.use_deterministic_algorithms(deterministic)  # imports the compiler: some seconds
             torch.set_num_threads(threads)
             sys.setrecursionlimit(recursion)
             random.setstate(generators[0])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.classroom.exercises.comparing import normal, require, seeded
+from a5lib.classroom.exercises.comparing import as_tensor, normal, require, seeded
 from a5lib.model import GPTConfig
 
 # The notebook's functions, as the library would write them.
@@ -144,8 +144,9 @@ def check_sees(attempt: Callable) -> None:
     for name, pattern in patterns.items():
         expected, given = pattern > 0, x.clone()
         got = attempt(lambda x, pattern=pattern: _dependent(pattern, x), given)
-        if not isinstance(got, Tensor) or got.shape != (T, T):
-            raise Wrong("a (T, T) tensor is expected", (T, T), getattr(got, "shape", got))
+        given_back, got = got, as_tensor(got)
+        if got is None or got.shape != (T, T):
+            raise Wrong("a (T, T) tensor is expected", (T, T), getattr(given_back, "shape", given_back))
         if not torch.equal(given, x):
             raise Wrong("x itself is changed: perturb a clone", "x as it was", "another x")
         if got.dtype != torch.bool:

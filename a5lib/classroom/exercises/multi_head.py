@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from a5lib.attention import causal_mask
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.classroom.exercises.comparing import normal, require, same, seeded
+from a5lib.classroom.exercises.comparing import as_tensor, normal, require, same, seeded
 from a5lib.model import GPTConfig
 
 # The notebook's functions, as the library would write them.
@@ -47,9 +47,10 @@ def check_causal_mask(attempt: Callable) -> None:
     """Every cell of the mask of four positions, and its type."""
     T = 4
     got, all_true = attempt(T), torch.ones(T, T, dtype=torch.bool)
-    if isinstance(got, Tensor) and got.dtype != torch.bool:
+    numbers = as_tensor(got)
+    if numbers is not None and numbers.dtype != torch.bool:
         hint = "masked_fill and ~ want bool: compare, as in `a <= b`, or end with .bool()"
-        raise Wrong("ones where truth values belong", "torch.bool", got.dtype, hint)
+        raise Wrong("ones where truth values belong", "torch.bool", numbers.dtype, hint)
     mistakes = {
         "upside down: position t would see what comes after it": all_true.triu(),
         "upside down, and without the diagonal: True means `may look`": all_true.triu(1),
@@ -58,8 +59,8 @@ def check_causal_mask(attempt: Callable) -> None:
         "every position sees every other: nothing is hidden": all_true,
     }
     require(got, all_true.tril(), mistakes, "row t is True at columns 0 to t")
-    if attempt(1).tolist() != [[True]]:
-        raise Wrong("a text of one character sees itself", [[True]], attempt(1))
+    require(attempt(1), torch.tensor([[True]]), {}, "a text of one character sees itself")
+    require(attempt(7), torch.ones(7, 7, dtype=torch.bool).tril(), {}, "T is the argument")
 
 
 @exercise("masked_weights", masked_weights)
@@ -168,9 +169,21 @@ def check_attention_forward(attempt: Callable) -> None:
         "x itself is added: that is the block's part, not the layer's": x + result(),
     }
     with torch.no_grad():
+        if not _calm(attempt, layer, x):
+            raise Wrong(LEFT_ON, "twice the same", "two results", REST)
         require(attempt(layer, x), result(), mistakes, "split, weigh, sum, merge, project")
         _check_dropout(attempt, config, x)
         _check_places(attempt, layer, x, masked_weights(q, k, allowed))
+
+
+LEFT_ON = "dropout is left on in evaluation"
+REST = "use the layer's own nn.Dropout, which rests after .eval(); F.dropout needs training=…"
+
+
+def _calm(attempt: Callable, layer: nn.Module, x: Tensor) -> bool:
+    """Whether two calls in evaluation mode give the same."""
+    first, second = as_tensor(attempt(layer, x)), as_tensor(attempt(layer, x))
+    return first is None or second is None or same(first, second)
 
 
 def _check_dropout(attempt: Callable, config: GPTConfig, x: Tensor) -> None:
@@ -178,14 +191,13 @@ def _check_dropout(attempt: Callable, config: GPTConfig, x: Tensor) -> None:
     layer = seeded(lambda: _Layer(replace(config, dropout=0.5)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        calm = [attempt(layer, x) for _ in range(2)]
-        if not torch.equal(*calm):
-            hint = "use the layer's own nn.Dropout, which rests after .eval(); F.dropout needs training=…"
-            raise Wrong("dropout is left on in evaluation", "twice the same", "two results", hint)
+        if not _calm(attempt, layer, x):
+            raise Wrong(LEFT_ON, "twice the same", "two results", REST)
+        calm = attempt(layer, x)
         for name, other in (("attn_drop", layer.resid_drop), ("resid_drop", layer.attn_drop)):
             layer.train()
             other.eval()
-            if torch.equal(attempt(layer, x), calm[0]):
+            if torch.equal(attempt(layer, x), calm):
                 raise Wrong(f"self.{name} is not used: it does nothing in training", "random zeros", "none")
 
 
