@@ -102,7 +102,7 @@ def write_pdf(page_path: Path, pdf_path: Path, seconds: float = 60) -> bool:
     with tempfile.TemporaryDirectory() as profile, atomic_path(pdf_path) as temporary:
         command = [
             browser, "--headless", "--disable-gpu", f"--user-data-dir={profile}", "--no-pdf-header-footer",
-            "--blink-settings=scriptEnabled=false", "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--print-to-pdf={temporary}", page_path.resolve().as_uri(),
         ]  # fmt: skip
         if os.geteuid() == 0:

@@ -52,7 +52,7 @@ def examine_submission(archive: Path, grader: Grader) -> dict[str, Any]:
     """The report on one archive; whatever is in it, no error."""
     began = time.monotonic()
     report: dict[str, Any] = {"error": "", "notebooks": [], "models": {}, "checks": {}, "written": {},
-                              "flags": [], "notes": [], "missing": [], "memory_mb": 0.0}  # fmt: skip
+                              "flags": [], "notes": [], "missing": [], "cpu_seconds": 0.0, "memory_mb": 0.0}  # fmt: skip
     folder = Path(tempfile.mkdtemp(prefix="a5-grading-"))
     try:
         os.chmod(folder, 0o711)
@@ -117,6 +117,7 @@ def _limited(
 ) -> Outcome:  # fmt: skip
     limits = replace(grader.limits, seconds=max(1.0, seconds))
     outcome = run_limited(function, limits, folder, grader.uid, keep or [], readable or [])
+    report["cpu_seconds"] = round(report["cpu_seconds"] + outcome.cpu_seconds, 2)
     report["memory_mb"] = max(report["memory_mb"], outcome.memory_mb)
     return outcome
 

@@ -32,6 +32,7 @@ class Outcome:
     ended: str
     messages: list[dict] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     memory_mb: float = 0.0
 
 
@@ -88,7 +89,10 @@ def _watch(function, limits, folder, uid, keep, readable) -> Outcome:
     messages, complete = _messages(received)
     if not ended:
         ended = WELL if complete else _how(os.waitstatus_to_exitcode(status))
-    return Outcome(ended, messages, round(time.monotonic() - began, 2), round(usage.ru_maxrss / 1024, 1))
+    seconds, cpu_seconds = time.monotonic() - began, usage.ru_utime + usage.ru_stime
+    return Outcome(
+        ended, messages, round(seconds, 2), round(cpu_seconds, 2), round(usage.ru_maxrss / 1024, 1)
+    )
 
 
 def _is_over(child: int, patience: float = 1.0) -> bool:

@@ -41,6 +41,7 @@ class Grade:
     for_graders: tuple[str, ...] = ()
     accuracy: Mapping[str, float] = None  # type: ignore[assignment]
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     memory_mb: float = 0.0
 
     @property
@@ -92,7 +93,8 @@ def grade(name: str, report: Mapping[str, Any], corpus: Corpus, key: Mapping[str
                     for line in lines if line.state == "not genuine"]  # fmt: skip
     return Grade(
         name, lines, tuple(messages), tuple(for_graders), accuracy,
-        report.get("seconds", 0.0), report.get("memory_mb", 0.0),
+        report.get("seconds", 0.0),
+        report.get("cpu_seconds", 0.0), report.get("memory_mb", 0.0),
     )  # fmt: skip
 
 

@@ -77,11 +77,11 @@ def summary(grades: Sequence[Grade]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     accuracies = sorted({name for grade in grades for name in grade.accuracy})
     writer.writerow(["submission", "points", *QUESTIONS, *(f"{name} %" for name in accuracies),
-                     "seconds", "memory MB", "messages", "for graders"])  # fmt: skip
+                     "seconds", "CPU seconds", "memory MB", "messages", "for graders"])  # fmt: skip
     for grade in sorted(grades, key=lambda grade: grade.name):
         percents = [f"{grade.accuracy[n]:.1f}" if n in grade.accuracy else "" for n in accuracies]
         row = [grade.name, f"{grade.points:g}", *(f"{grade.of(question):g}" for question in QUESTIONS), *percents,
-               f"{grade.seconds:g}", f"{grade.memory_mb:g}", "; ".join(grade.messages),
+               f"{grade.seconds:g}", f"{grade.cpu_seconds:g}", f"{grade.memory_mb:g}", "; ".join(grade.messages),
                "; ".join(grade.for_graders)]  # fmt: skip
         writer.writerow([cell(value) for value in row])
     return file.getvalue()
