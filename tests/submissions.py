@@ -1,4 +1,5 @@
-"""Submissions to grade: a sound one, made in a second from models that were never trained, and hostile ones."""
+# ruff: noqa: E501
+"""Submissions to grade: a sound one, from models that were never trained, and hostile ones."""
 
 import io
 import json
@@ -91,10 +92,10 @@ def old_pickle_with_code(path):
 def bomb(megabytes=400):
     """Zeros, with a header that tells of ten bytes."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("vanilla.model.params", "w") as inside:
-            for _ in range(megabytes):
-                inside.write(bytes(1 << 20))
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("vanilla.model.params", "w") as inside:
+        for _ in range(megabytes):
+            inside.write(bytes(1 << 20))
     data = bytearray(file.getvalue())
     central = data.rindex(b"PK\x01\x02")
     data[central + 24 : central + 28] = (10).to_bytes(4, "little")

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from a5lib.classroom.grading import limits as locks
 from a5lib.classroom.grading.folders import is_submission, pack, short_name, submissions
-from a5lib.classroom.grading.job import clean
 from a5lib.classroom.grading.limits import Limits
 from a5lib.classroom.grading.mass import examine_all
+from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.reach import open_to_others
 from a5lib.classroom.grading.scoring import Grade, grade, read_key
 from a5lib.classroom.grading.tables import results, summary, table

@@ -38,8 +38,8 @@ for version in 3.13 3.12 3.11; do
 done
 [ -n "$python" ] || { echo "no Python from 3.11 on: choose a newer base image"; exit 1; }
 "$python" -m venv "$root/venv"
-"$root/venv/bin/python" -m pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \\
-    --requirement "$root/source/requirements.txt"
+"$root/venv/bin/python" -m pip install --no-cache-dir \\
+    --extra-index-url https://download.pytorch.org/whl/cpu --requirement "$root/source/requirements.txt"
 chmod -R go-rwx "$root/source/key"
 chmod 755 "$root/source/run_autograder"
 """
@@ -59,7 +59,7 @@ cd "$root" || exit 1
 PYTHONPATH="$root/source" PYTHONSAFEPATH=1 "$python" -m a5lib.classroom.grade "$root/submission" \\
     --key "$root/source/key/key.tsv" --data "$root/source/term" --results "$results"
 if [ ! -s "$results" ]; then
-    echo '{"score": 0, "output": "The grader failed; the staff can see why, and will run it again."}' > "$results"
+    echo '{"score": 0, "output": "The grader failed; the staff will run it again."}' > "$results"
 fi
 """
 
@@ -101,7 +101,7 @@ def members(key: Path, data: Path, root: Path = ROOT) -> dict[str, tuple[bytes, 
 
 
 def build(key: Path, data: Path, out: Path, root: Path = ROOT) -> int:
-    """Write the autograder's zip and return the number of its members; the same input gives the same bytes."""
+    """Write the autograder's zip, the same bytes for the same input; returns the number of its members."""
     contents = members(key, data, root)
     with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (content, rights) in contents.items():

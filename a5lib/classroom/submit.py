@@ -53,9 +53,10 @@ def problems_of(folder: Path, corpus: Corpus, notebooks: Sequence[Path], seed: i
                 if isinstance(result, InputError):
                     found.append(str(result))
                 elif not result.genuine:
+                    same = f"{result.agreement:.0%} of {len(result.rows)} sampled rows"
                     found.append(
-                        f"{model.predictions(split)}: {result.agreement:.0%} of {len(result.rows)} sampled rows "
-                        f"are what {model.params} answers ({SAME_ENOUGH:.0%} are needed); evaluate again"
+                        f"{model.predictions(split)}: {same} are what {model.params} answers "
+                        f"({SAME_ENOUGH:.0%} are needed); evaluate again"
                     )
     return found
 

@@ -12,8 +12,8 @@ from a5lib.classroom.grading.attempts import code_of, read_cells
 from a5lib.errors import InputError
 
 _MODULES = {
-    "os", "sys", "subprocess", "ctypes", "inspect", "gc", "atexit", "signal", "socket", "builtins", "importlib",
-    "threading", "multiprocessing", "pickle", "shutil", "a5lib",
+    "os", "sys", "subprocess", "ctypes", "inspect", "gc", "atexit", "signal", "socket", "builtins",
+    "importlib", "threading", "multiprocessing", "pickle", "shutil", "a5lib",
 }  # fmt: skip
 _NAMES = {
     "exec", "eval", "compile", "open", "setattr", "globals", "__builtins__", "__import__", "__globals__",

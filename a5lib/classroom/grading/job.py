@@ -1,58 +1,33 @@
 """One submission: unpacked, its parameters run, its notebooks checked, each in a limited process of its own.
 
-The result is a report of plain values, every one of them checked and cut to size here: what comes out of a
-process that read a student's files is a claim. A report holds no score: nothing here knows the key.
+The result is a report of plain values. It holds no score: nothing here knows the key.
 """
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
 import time
-import unicodedata
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from a5lib.classroom import checks
-from a5lib.classroom.grading.attempts import RANK, examine, read_cells
-from a5lib.classroom.grading.flags import flags
-from a5lib.classroom.grading.handin import MODELS, NINE, HandedIn, rerun
-from a5lib.classroom.grading.limited import WELL, Outcome, Send, run_limited
-from a5lib.classroom.grading.limits import MB, Limits
-from a5lib.classroom.grading.texts import answers_of
+from a5lib.classroom.grading.handin import MODELS, NINE
+from a5lib.classroom.grading.limited import WELL, Send
+from a5lib.classroom.grading.limits import MB
+from a5lib.classroom.grading.parts import MOST_SECONDS, Grader, limited, room, run_model, run_notebook
+from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.unpack import MAX_ARCHIVE_MB, unpack
-from a5lib.classroom.written import WRITTEN
-from a5lib.corpus import Corpus
 from a5lib.errors import InputError
-
-MOST_SECONDS = 900  # for one submission, all of its processes together
-
-
-@dataclass(frozen=True)
-class Grader:
-    """What all submissions are examined with: the students' data, the limits, and the user to be."""
-
-    corpus: Corpus
-    limits: Limits
-    uid: int | None
-
-
-def clean(value: Any, most: int = 300) -> str:
-    """A student's text without control characters, escapes and the like, at most `most` characters."""
-    text = value if isinstance(value, str) else ""
-    kept = (c for c in text[: 2 * most] if c in "\n\t" or unicodedata.category(c)[0] != "C")
-    return "".join(kept)[:most]
 
 
 def examine_submission(archive: Path, grader: Grader) -> dict[str, Any]:
     """The report on one archive; whatever is in it, no error."""
     began = time.monotonic()
-    report: dict[str, Any] = {"error": "", "notebooks": [], "models": {}, "checks": {}, "written": {},
-                              "flags": [], "notes": [], "missing": [], "cpu_seconds": 0.0, "memory_mb": 0.0}  # fmt: skip
+    report: dict[str, Any] = {
+        "error": "", "missing": [], "notebooks": [], "models": {}, "checks": {}, "written": {}, "flags": [],
+        "notes": [], "cpu_seconds": 0.0, "memory_mb": 0.0,
+    }  # fmt: skip
     folder = Path(tempfile.mkdtemp(prefix="a5-grading-"))
     try:
         os.chmod(folder, 0o711)
@@ -66,12 +41,12 @@ def examine_submission(archive: Path, grader: Grader) -> dict[str, Any]:
 
 
 def _examine(archive: Path, folder: Path, grader: Grader, report: dict, until: float) -> None:
-    files = _room(folder / "files", grader)
+    files = room(folder / "files", grader)
     descriptor = _open(archive, report)
     if descriptor is None:
         return
     try:
-        outcome = _limited(
+        outcome = limited(
             lambda send: _unpack(descriptor, files, send), grader, report, files, 60, [descriptor]
         )
     finally:
@@ -83,10 +58,10 @@ def _examine(archive: Path, folder: Path, grader: Grader, report: dict, until: f
         return
     report["missing"] = [name for name in NINE if name not in found["files"]]
     for model in MODELS:
-        report["models"][model.name] = _run_model(model, files, grader, report, until)
+        report["models"][model.name] = run_model(model, files, grader, report, until)
     notebooks = found.get("notebooks") or {}
     for number, name in enumerate(list(notebooks.values())[:40]):
-        _run_notebook(files / f"{number:02}.ipynb", clean(name, 80), folder, grader, report, until)
+        run_notebook(files / f"{number:02}.ipynb", clean(name, 80), folder, grader, report, until)
 
 
 def _open(archive: Path, report: dict) -> int | None:
@@ -103,126 +78,12 @@ def _open(archive: Path, report: dict) -> int | None:
         return None
 
 
-def _room(folder: Path, grader: Grader) -> Path:
-    """A new folder that belongs to the user who works in it."""
-    folder.mkdir(mode=0o700)
-    if grader.uid is not None:
-        os.chown(folder, grader.uid, grader.uid)
-    return folder
-
-
-def _limited(
-    function: Callable[[Send], None], grader: Grader, report: dict, folder: Path, seconds: float,
-    keep: list[int] | None = None, readable: list[Path] | None = None,
-) -> Outcome:  # fmt: skip
-    limits = replace(grader.limits, seconds=max(1.0, seconds))
-    outcome = run_limited(function, limits, folder, grader.uid, keep or [], readable or [])
-    report["cpu_seconds"] = round(report["cpu_seconds"] + outcome.cpu_seconds, 2)
-    report["memory_mb"] = max(report["memory_mb"], outcome.memory_mb)
-    return outcome
-
-
 def _unpack(descriptor: int, folder: Path, send: Send) -> None:
     try:
         with os.fdopen(descriptor, "rb") as file:
             send(asdict(unpack(file, folder)))
     except InputError as error:
         send({"refused": str(error)})
-
-
-# Parameters: in a process without a line of the student's code.
-
-
-def _run_model(model: HandedIn, files: Path, grader: Grader, report: dict, until: float) -> dict[str, Any]:
-    questions = {"dev": grader.corpus.dev, "test": grader.corpus.test}
-
-    def answer(send: Send) -> None:
-        try:
-            for split, found in rerun(files, model, grader.corpus.vocab, questions).items():
-                failed = isinstance(found, InputError)
-                send({split: {"error": str(found)} if failed else asdict(found)})
-        except InputError as error:
-            send({"refused": str(error)})
-
-    outcome = _limited(
-        answer, grader, report, files, min(grader.limits.seconds * 3, until - time.monotonic())
-    )
-    refused = next((m["refused"] for m in outcome.messages if "refused" in m), "")
-    if refused or outcome.ended != WELL:
-        return {"error": clean(refused) or f"{model.params}: running it was {clean(outcome.ended)}"}
-    result: dict[str, Any] = {"error": ""}
-    for split, asked in questions.items():
-        said = next((m[split] for m in outcome.messages if isinstance(m.get(split), dict)), {})
-        answers = [clean(a, 40) for a in said.get("answers", [])]
-        if len(answers) != len(asked):
-            result[split] = {"error": clean(said.get("error", "")) or "gave no answers", "answers": []}
-        else:
-            same = sum(a == b for a, b in zip(said["answers"], said["handed_in"], strict=True))
-            result[split] = {"error": "", "answers": answers, "agreement": same / max(1, len(answers))}
-    return result
-
-
-# Notebooks: a student's code, one process for each notebook.
-
-
-def _run_notebook(path: Path, name: str, folder: Path, grader: Grader, report: dict, until: float) -> None:
-    place = _room(folder / path.stem, grader)
-    corpus = grader.corpus
-    surroundings = SimpleNamespace(
-        corpus=corpus, vocab=corpus.vocab, device="cpu", seed=0, record=lambda *_: None
-    )
-
-    def look(send: Send) -> None:
-        try:
-            _send_texts(path, send)
-            examine(path, surroundings, send)
-        except InputError as error:
-            send({"refused": str(error)})
-
-    if time.monotonic() > until:
-        report["notebooks"].append({"name": name, "ended": f"not run: {MOST_SECONDS} s were over"})
-        return
-    outcome = _limited(look, grader, report, place, grader.limits.seconds, readable=[path])
-    refused = next((m["refused"] for m in outcome.messages if "refused" in m), "")
-    ended = clean(refused) or clean(outcome.ended)
-    report["notebooks"].append({"name": name, "ended": ended, "seconds": outcome.seconds})
-    _take_messages(outcome.messages, name, report)
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def _send_texts(path: Path, send: Send) -> None:
-    """Before any of the notebook's code runs: what it writes in words, and what deserves a look."""
-    for line in flags(path):
-        send({"flag": line})
-    with contextlib.suppress(InputError):  # that it cannot be read is said by `examine`
-        for name, text in answers_of(path).items():
-            send({"written": name, "text": text[:20_000]})
-
-
-def _take_messages(messages: list[dict], notebook: str, report: dict) -> None:
-    """Put a notebook's claims into the report: known names only, the best of several, points by our table."""
-    for message in messages[:5000]:
-        name = message.get("check")
-        state = message.get("state")
-        if isinstance(name, str) and name in checks.EXERCISES and state in RANK:
-            before = report["checks"].get(name, {"state": checks.NOT_ATTEMPTED})
-            if name not in report["checks"] or RANK[state] > RANK[before["state"]]:
-                points = checks.EXERCISES[name].points if state == checks.PASSED else 0
-                text = clean(message.get("text"), 1500)
-                report["checks"][name] = {
-                    "state": state,
-                    "points": points,
-                    "text": text,
-                    "notebook": notebook,
-                }
-        elif isinstance(message.get("written"), str):
-            texts, text = report["written"], clean(message.get("text"), 20_000)
-            if message["written"] in WRITTEN:
-                texts[message["written"]] = max(texts.get(message["written"], ""), text, key=len)
-        elif "flag" in message and len(report["flags"]) < 40:
-            report["flags"].append(f"{notebook}: {clean(message['flag'])}")
-        elif "note" in message and len(report["notes"]) < 40:
-            report["notes"].append(f"{notebook}: {clean(message['note'])}")
 
 
 def as_line(report: dict) -> str:

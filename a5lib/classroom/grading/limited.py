@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from a5lib.classroom.grading import limits as locks
+from a5lib.classroom.grading.leftovers import end_leftovers
 from a5lib.classroom.grading.limits import MB, Limits
 from a5lib.classroom.grading.reach import keep_importable
 
@@ -85,7 +87,7 @@ def _watch(function, limits, folder, uid, keep, readable) -> Outcome:
             os.kill(child, signal.SIGKILL)
     _, status, usage = os.wait4(child, 0)
     if not separate:
-        _end_leftovers(uid)
+        end_leftovers(uid)
     messages, complete = _messages(received)
     if not ended:
         ended = WELL if complete else _how(os.waitstatus_to_exitcode(status))
@@ -184,6 +186,7 @@ def _close_all_but(keep: set[int]) -> None:
         if int(name) > 2 and int(name) not in keep:
             with contextlib.suppress(OSError):
                 os.close(int(name))
+    sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115  whatever they were, they are closed
 
 
 def _sender(descriptor: int) -> Send:
@@ -193,37 +196,3 @@ def _sender(descriptor: int) -> Send:
             data = data[os.write(descriptor, data) :]
 
     return send
-
-
-def _end_leftovers(uid: int | None) -> None:
-    """End what the limited process left running, where no process space of its own ended it."""
-    if uid is not None:
-        child = os.fork()
-        if child == 0:  # as that user, all processes that it may signal are its own
-            try:
-                os.setresuid(uid, uid, uid)
-                os.kill(-1, signal.SIGKILL)
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-    for _ in range(100):
-        children = _children_of(os.getpid())
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not children:
-            return
-        time.sleep(0.01)
-
-
-def _children_of(parent: int) -> list[int]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                found.append(int(name))
-    return found

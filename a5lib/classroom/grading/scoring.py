@@ -135,8 +135,8 @@ def _predictions_line(item: Item, report: Mapping[str, Any], accuracy: Mapping[s
     if error or percent is None:
         return Line(item, 0, "failed", error or "no answers", visibility)
     if found["agreement"] < SAME_ENOUGH:
-        said = (f"{found['agreement']:.0%} of the rows are what these parameters answer; {SAME_ENOUGH:.0%} are "
-                "needed: evaluate again with the parameters that you hand in")  # fmt: skip
+        same = f"{found['agreement']:.0%} of the rows are what these parameters answer"
+        said = f"{same}; {SAME_ENOUGH:.0%} are needed: evaluate again with the parameters that you hand in"
         return Line(item, 0, "not genuine", said, visibility)
     needed = f"; {item.at_least:g} % are needed" if item.at_least else ", reported"
     enough = percent >= item.at_least

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from a5lib.classroom.checks import PASSED
-from a5lib.classroom.grading.job import clean
+from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.scoring import Grade, Line
 from a5lib.classroom.points import QUESTIONS
 
@@ -80,9 +80,12 @@ def summary(grades: Sequence[Grade]) -> str:
                      "seconds", "CPU seconds", "memory MB", "messages", "for graders"])  # fmt: skip
     for grade in sorted(grades, key=lambda grade: grade.name):
         percents = [f"{grade.accuracy[n]:.1f}" if n in grade.accuracy else "" for n in accuracies]
-        row = [grade.name, f"{grade.points:g}", *(f"{grade.of(question):g}" for question in QUESTIONS), *percents,
-               f"{grade.seconds:g}", f"{grade.cpu_seconds:g}", f"{grade.memory_mb:g}", "; ".join(grade.messages),
-               "; ".join(grade.for_graders)]  # fmt: skip
+        questions = [f"{grade.of(question):g}" for question in QUESTIONS]
+        row = [
+            grade.name, f"{grade.points:g}", *questions, *percents,
+            *(f"{used:g}" for used in (grade.seconds, grade.cpu_seconds, grade.memory_mb)),
+            "; ".join(grade.messages), "; ".join(grade.for_graders),
+        ]  # fmt: skip
         writer.writerow([cell(value) for value in row])
     return file.getvalue()
 

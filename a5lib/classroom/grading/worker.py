@@ -36,7 +36,8 @@ def main() -> int:
     locks.hide_memory()
     _load_all()
     from a5lib.classroom.grading.flags import NOTEBOOKS, given
-    from a5lib.classroom.grading.job import Grader, as_line, examine_submission
+    from a5lib.classroom.grading.job import as_line, examine_submission
+    from a5lib.classroom.grading.parts import Grader
     from a5lib.corpus import Corpus
 
     order = json.loads(sys.stdin.readline())

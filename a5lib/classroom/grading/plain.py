@@ -1,0 +1,11 @@
+"""A student's text, made fit to be shown anywhere. Knows nothing else."""
+
+import unicodedata
+from typing import Any
+
+
+def clean(value: Any, most: int = 300) -> str:
+    """A student's text without control characters, escapes and the like, at most `most` characters."""
+    text = value if isinstance(value, str) else ""
+    kept = (c for c in text[: 2 * most] if c in "\n\t" or unicodedata.category(c)[0] != "C")
+    return "".join(kept)[:most]
