@@ -5,9 +5,10 @@
     python -m a5lib.classroom.grade gradescope --key kept/key.tsv --data term --out autograder.zip
 
 One submission, a zip or a folder with its files, is shown as a table, and written to `--results` for
-Gradescope. For a folder of zips, `--out` receives a file for each and `summary.csv`; what was examined is
-kept there, so an interrupted grading goes on. `--key -` reads the key from standard input. As root, students'
-code runs as a user that nobody is; what is prevented, and what is not, stands in `grading/limits.py`.
+Gradescope. For a folder of zips, `--out` receives for each its results and the page of its written answers,
+and `summary.csv` for all; what was examined is kept there, so an interrupted grading goes on. `--key -` reads
+the key from standard input. As root, students' code runs as a user that nobody is; what is prevented, and
+what is not, stands in `grading/limits.py`.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.reach import open_to_others
 from a5lib.classroom.grading.scoring import Grade, grade, read_key
 from a5lib.classroom.grading.tables import results, summary, table
+from a5lib.classroom.grading.texts import as_answers
+from a5lib.classroom.written_page import page
 from a5lib.corpus import Corpus
 from a5lib.errors import InputError, run_command
 from a5lib.files import require_writable, write_json, write_text
@@ -33,7 +36,7 @@ from a5lib.recipes import choose_profile
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command.
+    """The command; returns 1 where something could not be examined for reasons of this machine.
 
     Raises:
         InputError: bad data or key, nowhere to write, not Linux. Never for what a submission holds.
@@ -66,6 +69,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, help="the students' data (default: the profile's)")
     parser.add_argument("--results", type=Path, help="for one: where to write Gradescope's results.json")
+    parser.add_argument("--written", type=Path, help="for one: where to write its written answers (HTML)")
     parser.add_argument("--out", type=Path, default=Path("grades"), help="for many: folder of the grades")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="for many: how many at a time")
     parser.add_argument("--seconds", type=float, default=120, help="for each notebook")
@@ -119,7 +123,9 @@ def _one(args: argparse.Namespace, corpus: Corpus, limits: Limits) -> int:
     print(table(graded), end="")
     if args.results:
         write_json(args.results, results(graded))
-    return 0
+    if args.written:
+        write_text(args.written, page(as_answers(report.get("written", {})), args.submission.name))
+    return 1 if report.get("again") else 0
 
 
 def _many(args: argparse.Namespace, corpus: Corpus, limits: Limits) -> int:
@@ -137,9 +143,14 @@ def _many(args: argparse.Namespace, corpus: Corpus, limits: Limits) -> int:
     for archive in archives:
         grades.append(grade(archive.name, reports[archive], corpus, key))
         write_json(args.out / f"{short_name(archive)}.json", results(grades[-1]))
+        if any((written := reports[archive].get("written", {})).values()):
+            write_text(args.out / f"{short_name(archive)}.written.html", page(as_answers(written)))
     write_text(args.out / "summary.csv", summary(grades))
     print(f"{args.out / 'summary.csv'}: {len(grades)} submissions")
-    return 0
+    again = [clean(archive.name, 80) for archive in archives if reports[archive].get("again")]
+    if again:
+        print(f"{len(again)} could not be examined; give the same command again: {', '.join(again)}")
+    return 1 if again else 0
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def examine_submission(archive: Path, grader: Grader) -> dict[str, Any]:
         os.chmod(folder, 0o711)
         _examine(archive, folder, grader, report, began + MOST_SECONDS)
     except OSError as error:  # the machine's, not the submission's: a full disk, an unreadable archive
-        report["error"] = f"could not be examined here: {error.strerror}"
+        report |= {"error": f"could not be examined here: {error.strerror}", "again": True}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     report["seconds"] = round(time.monotonic() - began, 1)

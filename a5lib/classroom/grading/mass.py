@@ -16,9 +16,11 @@ from typing import Any
 from a5lib import __version__
 from a5lib.classroom.grading.limits import Limits
 from a5lib.corpus import DEV, TEST, WIKI
+from a5lib.errors import InputError
 from a5lib.files import read_json, write_json
 
 FIRST_UID, UIDS = 58_000, 2000
+READY = "ready\n"
 
 
 class Worker:
@@ -29,27 +31,39 @@ class Worker:
         self._process: subprocess.Popen | None = None
 
     def examine(self, archive: Path) -> dict[str, Any]:
-        """The report on a submission."""
+        """The report on a submission; one that says `again` where the worker was ended over it.
+
+        Raises:
+            InputError: the worker cannot even start.
+        """
+        process = self._started()
         with contextlib.suppress(OSError, ValueError):
-            process = self._started()
             process.stdin.write(json.dumps(str(archive.resolve())) + "\n")
             process.stdin.flush()
             return json.loads(process.stdout.readline())
         self.end()
-        return {"error": "the process that examined it was ended, perhaps for lack of memory; grade it again"}
+        why = "the process that examined it was ended, perhaps for lack of memory; grade it again"
+        return {"error": why, "again": True}
 
     def _started(self) -> subprocess.Popen:
         if self._process is None:
             package = Path(__file__).resolve().parents[3]
-            kept = {
-                name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ
-            }
-            env = kept | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+            kept = ("PATH", "LANG", "LD_LIBRARY_PATH")
+            paths = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
+            env = {name: os.environ[name] for name in kept if name in os.environ}
+            env |= {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "a5lib.classroom.grading.worker"], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, text=True, encoding="utf-8", env=env, cwd="/", start_new_session=True,
             )  # fmt: skip
-            self._process.stdin.write(json.dumps(self._order) + "\n")
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(json.dumps(self._order) + "\n")
+                self._process.stdin.flush()
+            if self._process.stdout.readline() != READY:
+                self.end()
+                raise InputError(
+                    "the process that examines submissions cannot start; what it said stands above"
+                )
         return self._process
 
     def kill(self) -> None:
@@ -96,6 +110,9 @@ def examine_all(
 
     Args:
         keep: a folder for finished reports; what is in it from an earlier run is not examined again.
+
+    Raises:
+        InputError: the workers cannot start, or nothing can be kept.
     """
     limits = limits or Limits()
     made_from = _made_from(data, limits)
@@ -113,7 +130,10 @@ def examine_all(
         thread.start()
     try:
         for _ in archives:
-            yield done.get()
+            archive, report = done.get()
+            if isinstance(report, InputError):
+                raise report
+            yield archive, report
     finally:  # all are done, or the grader was interrupted: what is under way is given up
         stop.set()
         for worker in workers:
@@ -131,8 +151,11 @@ def _work(worker: Worker, todo, done, keep: Path | None, made_from: str, stop: t
                 return
             try:
                 done.put((archive, _report(worker, archive, keep, made_from)))
+            except InputError as error:  # the grader's own trouble, not this submission's
+                done.put((archive, error))
             except Exception as error:  # nothing may be lost: it is this submission's report
-                done.put((archive, {"error": f"could not be examined: {type(error).__name__}: {error}"}))
+                why = f"could not be examined: {type(error).__name__}: {error}"
+                done.put((archive, {"error": why, "again": True}))
     finally:
         worker.end()
 
@@ -146,7 +169,7 @@ def _report(worker: Worker, archive: Path, keep: Path | None, made_from: str) ->
         if saved["made_from"] == made_from:
             return saved["report"]
     report = worker.examine(archive)
-    if "checks" in report:
+    if not report.get("again"):
         write_json(path, {"made_from": made_from, "report": report})
     return report
 

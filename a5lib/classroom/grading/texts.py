@@ -1,7 +1,7 @@
 """The written answers of some notebooks, in the assignment's order, as they are printed."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from a5lib.classroom.written import WRITTEN, answers
@@ -35,5 +35,12 @@ def written_answers(notebooks: Iterable[Path]) -> list[Answer]:
             raise InputError(f"{path.name}: {error}") from None
         for name, text in given.items():
             found[name] = max(found.get(name, ""), text, key=len)
-    return [Answer(w.name, f"{w.asks} ({w.points:g} points)" if w.points else w.asks, found.get(w.name, ""))
-            for w in WRITTEN.values()]  # fmt: skip
+    return as_answers(found)
+
+
+def as_answers(found: Mapping[str, str]) -> list[Answer]:
+    """Every written question with its answer by name, if there is one."""
+    return [
+        Answer(w.name, f"{w.asks} ({w.points:g} points)" if w.points else w.asks, found.get(w.name, ""))
+        for w in WRITTEN.values()
+    ]

@@ -47,6 +47,7 @@ def main() -> int:
     given(NOTEBOOKS)
     gc.collect()
     gc.freeze()
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         report = examine_submission(Path(json.loads(line)), grader)
         print(as_line(report), file=answers, flush=True)
