@@ -98,7 +98,7 @@ class Exercise:
 EXERCISES: dict[str, Exercise] = {}
 
 
-def exercise(name: str, reference: Any, draws: bool = False) -> Callable:
+def exercise(name: str, reference: Any, *, draws: bool = False) -> Callable:
     """Register the decorated function as the check of an exercise; it raises `Wrong` on a mistake.
 
     What the exercise is worth stands in `points`.

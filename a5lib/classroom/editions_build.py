@@ -1,11 +1,13 @@
 """From one source to two notebooks, in memory: reads the source, writes nothing, runs nothing.
 
-A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is
-a stub in the student edition, and a cell tagged ``solved-only`` is not in it. Each source has one cell tagged
+A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION``
+is a stub in the student edition, and a cell tagged ``solved-only`` is not in it. The set-up of the solved
+one says which it is, so that nothing goes into the reader's folder. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
 ``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU. A code
-cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``.
+cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``. A
+markdown cell tagged ``written:NAME`` is for an answer in prose (see ``written``).
 """
 
 import copy
@@ -46,6 +48,8 @@ if "google.colab" in sys.modules:  # on Colab only: fetch the course once, and w
 from a5lib.classroom.setup import ready
 
 a5 = ready(profile=profile, data=data, seed=seed, runs=runs)"""
+READY = SETUP.rsplit("\n", 1)[1]
+READY_SOLVED = READY.removesuffix(")") + ', edition="solved")'
 
 
 def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", "NotebookNode"]:
@@ -60,6 +64,7 @@ def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", 
     filled = _read(source, repository or repository_address(source.parents[2]))
     solved, student = copy.deepcopy(filled), _clear_solutions(copy.deepcopy(filled))
     for cell in solved.cells:
+        cell.source = cell.source.replace(READY, READY_SOLVED)
         cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
     for notebook, edition in ((student, "student"), (solved, "solved")):
         _give_ids(notebook, f"{source.stem}/{edition}")

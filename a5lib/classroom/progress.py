@@ -199,7 +199,8 @@ def _row(item: Item, record: Record, texts: dict[str, str]) -> Row:
         return Row(item, 0.0, f"({count_words(texts[item.name])} words, not assessed)")
     if kept is None:
         return Row(item, 0.0, "")
-    points = min(item.points, max(0.0, float(kept.get("points", 0.0))))
+    found = kept.get("points")  # of a file that anybody may have changed
+    points = min(item.points, max(0.0, found)) if isinstance(found, int | float) else 0.0
     return Row(item, points, "" if item.kind == WRITING else f"({kept.get('last', '')})")
 
 

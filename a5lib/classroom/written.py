@@ -118,19 +118,19 @@ WRITTEN: dict[str, Written] = {
             "What else costs, and when it rules: linear layers, O(d²) for each vector that meets them",
         ),
         _written(
-            "3a", 100, "Why does the pretrained model answer for people that finetuning never showed?",
+            "3a", 150, "Why does the pretrained model answer for people that finetuning never showed?",
             ("The facts about these people stood in the text of pretraining, and finetuning only taught the "
              "form of question and answer that reads them out", 1),
         ),
         _written(
-            "3b", 160, "Why does it matter that a retrieved answer looks like an invented one? Two reasons",
+            "3b", 200, "Why does it matter that a retrieved answer looks like an invented one? Two reasons",
             ("A first reason that names who is harmed or misled, and how: people act on a wrong answer that "
              "reads like a right one", 1),
             ("A second reason of another kind: the system gives no source and no sign of doubt, so nobody "
              "can check it, trust it, or correct it", 1),
         ),
         _written(
-            "3c", 160, "How may the model come to its answer about somebody it never read about, and what is "
+            "3c", 200, "How may the model come to its answer about somebody it never read about, and what is "
             "wrong with that?",
             ("A mechanism: it goes by what is near, such as names that are spelled or sound alike, or by the "
              "most frequent place", 1),

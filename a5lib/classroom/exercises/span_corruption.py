@@ -11,7 +11,7 @@ from a5lib.dataset import MIN_LENGTH, longest_truncation, restore
 from a5lib.vocab import MASK, PAD
 
 LONG = "".join(chr(ord("a") + i % 26) for i in range(300))  # a document longer than any block used here
-BLOCK, DRAWS = 32, 10_000
+BLOCK, DRAWS = 32, 6_000
 
 
 @exercise("truncate", dataset.truncate, draws=True)
@@ -58,7 +58,7 @@ def _check_leaning(counts: Counter) -> None:
 def _check_uniform(counts: Counter, block: int, what: str) -> None:
     """Each value from 4 to 7/8 of the block occurs, no other does, and none far from its share.
 
-    10,000 draws and a band of 6 standard deviations: one false alarm in a million. Half a share at an end, as
+    6,000 draws and a band of 6 standard deviations: one false alarm in a million. Half a share at an end, as
     rounding in the place of flooring gives, lies outside.
     """
     low, high = MIN_LENGTH, longest_truncation(block)
@@ -187,12 +187,14 @@ def check_corrupt_span(attempt: Callable) -> None:
             raise Wrong("a string is expected", f"{BLOCK} characters", row)
         if len(row) != BLOCK or row.count(MASK) != 2:
             raise Wrong(f"{document!r}: the row should be {BLOCK} long with two masks", got=row)
-    for document in (LONG, LONG[:10]):
-        rows = [attempt(document, BLOCK, rng) for _ in range(DRAWS)]
+    for document, block in ((LONG, BLOCK), (LONG[:10], 128), (LONG, 128)):
+        rows = [attempt(document, block, rng) for _ in range(DRAWS)]
         for row in rows:
-            _check_restores(row, document)
-        _check_spans(rows, document)
-    _check_uniform(Counter(len(restore(attempt(LONG, BLOCK, rng))) for _ in range(DRAWS)), BLOCK, "length")
+            _check_restores(row, document, block)
+        if block == BLOCK:
+            _check_uniform(Counter(len(restore(row)) for row in rows), BLOCK, "length")
+        else:
+            _check_spans(rows, document)
     leaning = [len(restore(attempt(LONG, BLOCK, rng, 3))) for _ in range(DRAWS)]
     if sum(leaning) / DRAWS < 21:  # 16 on average at skew 1, 22.25 at skew 3
         mean = f"{sum(leaning) / DRAWS:.1f}"
@@ -208,13 +210,15 @@ def _check_spans(rows: list[str], document: str) -> None:
     parts = [row.rstrip(PAD).split(MASK) for row in rows]
     lengths, spans = [sum(map(len, part)) for part in parts], [len(part[2]) for part in parts]
     mean, quarter = sum(spans) / len(rows), sum(lengths) / len(rows) / 4
-    if document != LONG and (abs(mean - quarter) > 0.08 * quarter or 0 in spans):
+    if document != LONG and mean > 1.5 * quarter:
         what = "the span's length goes by the length that was drawn, but the document is shorter than that"
         hint = "take a quarter of len(text), after truncation"
         raise Wrong(f"{what}: 10 characters", f"{quarter:.2f} on average", f"{mean:.2f}", hint)
     if 0 in spans:
         empty = next(row for row, span in zip(rows, spans, strict=True) if span == 0)
         raise Wrong("an empty span: nothing is asked for", "at least one character", empty)
+    if document != LONG:  # at 10 characters it makes a difference how a quarter is rounded
+        return
     _check_quarter(mean, 4 * quarter)
     longest = [i for i, length in enumerate(lengths) if length == max(lengths)]
     if len({spans[i] for i in longest}) == 1:
@@ -222,18 +226,18 @@ def _check_spans(rows: list[str], document: str) -> None:
     if len({len(parts[i][0]) for i in longest}) == 1:
         where = len(parts[longest[0]][0])
         raise Wrong("every span begins at the same place: its start should be random", "many", where)
-    if all(parts[i][0] for i in longest) or all(parts[i][1] for i in longest):
+    if all(part[0] for part in parts) or all(part[1] for part in parts):
         raise Wrong("no span begins at the first character, or none reaches the last")
 
 
-def _check_restores(row: str, document: str) -> None:
-    if len(row) != BLOCK:
-        raise Wrong("the row is not as long as the block", BLOCK, len(row))
+def _check_restores(row: str, document: str, block: int) -> None:
+    if len(row) != block:
+        raise Wrong("the row is not as long as the block", block, len(row))
     if row.count(MASK) != 2:
         raise Wrong("a row has two masks", 2, row)
     if not document.startswith(restore(row)):
         raise Wrong(
-            "putting the span back does not give the beginning of the document", document[:BLOCK], row
+            "putting the span back does not give the beginning of the document", document[:block], row
         )
 
 
