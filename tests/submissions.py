@@ -26,11 +26,14 @@ def notebook(*cells, **more):
 
 
 def solved(stem):
-    """The solved edition of a notebook, as bytes, never run."""
+    """A notebook with all exercises solved, as bytes, never run."""
     import nbformat
 
     source = NOTEBOOKS / "source" / f"{stem}.py"
-    return nbformat.writes(build(source, "https://example.org/a/b")[1]).encode()
+    notebook = build(source)[1]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(', edition="solved"', "")
+    return nbformat.writes(notebook).encode()
 
 
 def student(stem):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from a5lib.corpus import Corpus
 from a5lib.errors import InputError
 from a5lib.world import make_world, write_world
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
 QUICK = Limits(seconds=30, memory_mb=1200, folder_mb=100)
 
 
@@ -113,6 +115,12 @@ def test_the_solved_edition_in_the_archive_is_not_read(examine):
     assert report["notebooks"] == [] and report["checks"] == {}
 
 
+def test_the_solved_edition_under_another_name_is_flagged(examine):
+    content = made.solved("06_span_corruption").replace(b"runs=runs)", b'runs=runs, edition=\\"solved\\")')
+    report = examine(made.zipped({"mine.ipynb": content}))
+    assert report["flags"] == ["mine.ipynb: cell 4 is the solved edition's"]
+
+
 @pytest.mark.parametrize("name", made.REFUSED)
 def test_an_archive_that_cannot_be_trusted_is_refused(name, examine, corpus, key):
     content, says = made.REFUSED[name]
@@ -168,6 +176,29 @@ def _processes_of_nobody():
         ):
             left.append(process.name)
     return left
+
+
+FORGED = """
+import os
+for n in range(3, 64):
+    try:
+        os.write(n, b'{"check": "truncate", "state": "passed", "points": 1000, "text": "x"}\\n'
+                    b'{"check": "vanilla.pretrain.dev.predictions", "state": "passed", "points": 9}\\n'
+                    b'{"check": "none such", "state": "passed"}\\n{"dev": {"answers": []}}\\n[1]\\n')
+    except OSError:
+        pass
+"""
+
+
+def test_forged_claims_are_cut_to_the_table_and_flagged(examine, sound, corpus, key):
+    """What is not prevented (see `limits`): code of the same process can claim the points of exercises."""
+    forged = made.notebook(FORGED, "import a5lib.classroom.checks as c\nc.run_check = print")
+    report = examine(made.zipped({**sound, "notebooks/06.ipynb": forged}))
+    graded = grade("a.zip", report, corpus, key)
+    assert set(report["checks"]) <= {"truncate"} and graded.points <= 4.5
+    assert graded.of("2f") == 0 and graded.accuracy.keys() >= {"vanilla.pretrain.test"}
+    assert any("imports os" in flag for flag in report["flags"])
+    assert any("a5lib.classroom.checks" in flag and "run_check" in flag for flag in report["flags"])
 
 
 @pytest.mark.parametrize("name", made.NOT_NOTEBOOKS)

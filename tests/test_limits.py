@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from a5lib.classroom.grading.mass import free_uids
 from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.reach import open_to_others
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="grading needs Linux")
 UID = free_uids(1)[0]
 QUICK = Limits(seconds=20, memory_mb=300, folder_mb=20, processes=16)
 MACHINES = ["everything", "no Landlock", "no process spaces", "neither"]

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -89,6 +92,11 @@ def test_incomplete_work_can_be_handed_in_by_name(folder, capsys):
         assert "perceiver.finetune.params" not in archive.namelist()
 
 
+def test_students_on_windows_can_hand_in():
+    code = "import sys; sys.modules['resource'] = sys.modules['pwd'] = None; import a5lib.classroom.submit"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 HOSTILE = """<script>alert(1)</script> <img src=x onerror=alert(1)> ![i](https://example.org/i.png)
 [l](javascript:alert(1)) <iframe src="//example.org"></iframe> **bold** `<b>` $a<b$ </section>
 
@@ -104,8 +112,6 @@ HOSTILE = """<script>alert(1)</script> <img src=x onerror=alert(1)> ![i](https:/
 def test_the_page_of_answers_shows_tags_and_obeys_none():
     text = page([Answer("3a", "Why <b>?", HOSTILE), Answer("3b", "", " ")])
     body = text.split("<body>")[1]
-    import re
-
     tags = set(re.findall(r"<(\w+)", body))
     assert tags <= {"section", "h2", "p", "b", "br", "ul", "li", "pre", "code", "i"}
     assert not re.findall(r"<[^>]*\b(?:src|href|on\w+)=", body)

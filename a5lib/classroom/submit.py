@@ -17,7 +17,7 @@ from pathlib import Path
 
 from a5lib import __version__
 from a5lib.classroom.grading.handin import MODELS, NINE, SAME_ENOUGH, SIDECARS, rerun
-from a5lib.classroom.grading.limits import MB
+from a5lib.classroom.grading.plain import MB
 from a5lib.classroom.grading.texts import written_answers
 from a5lib.classroom.grading.unpack import MAX_MB
 from a5lib.classroom.written_page import page, write_pdf

@@ -105,7 +105,7 @@ def write_pdf(page_path: Path, pdf_path: Path, seconds: float = 60) -> bool:
             "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--print-to-pdf={temporary}", page_path.resolve().as_uri(),
         ]  # fmt: skip
-        if os.geteuid() == 0:
+        if getattr(os, "geteuid", lambda: 1)() == 0:
             command.insert(1, "--no-sandbox")  # Chromium's own does not work for root
         try:
             subprocess.run(command, capture_output=True, timeout=seconds, check=False)

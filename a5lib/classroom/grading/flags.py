@@ -19,6 +19,7 @@ _NAMES = {
     "exec", "eval", "compile", "open", "setattr", "globals", "__builtins__", "__import__", "__globals__",
     "__closure__", "__code__", "_getframe", "__subclasses__", "EXERCISES", "run_check", "Wrong",
 }  # fmt: skip
+SOLVED = 'edition="solved"'  # in the set-up cell of a notebook that was not the student's to fill in
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 
 
@@ -51,7 +52,8 @@ def _imports(tree: ast.AST) -> Iterable[str]:
 
 def _odd(tree: ast.AST, known: frozenset[str]) -> Iterable[str]:
     for name in _imports(tree):
-        if name.split(".")[0] in _MODULES and name not in known:
+        excused = name.startswith("a5lib") and name in known
+        if name.split(".")[0] in _MODULES and not excused:
             yield f"imports {name}"
     for node in ast.walk(tree):
         name = getattr(node, "id", None) or getattr(node, "attr", None)
@@ -68,7 +70,9 @@ def flags(path: Path, folder: Path = NOTEBOOKS) -> list[str]:
         return []
     lines = []
     for number, (kind, source, _) in enumerate(cells, 1):
-        if kind == "code" and source not in sources:
+        if kind == "code" and SOLVED in source:
+            lines.append(f"cell {number} is the solved edition's")
+        elif kind == "code" and source not in sources:
             odd = sorted(set(_odd(_parse(source), imported)))
             lines += [f"cell {number} {', '.join(odd)}"] * bool(odd)
     return lines[:20]

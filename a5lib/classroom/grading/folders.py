@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from a5lib.classroom.grading.handin import NINE, SIDECARS
-from a5lib.classroom.grading.limits import MB
+from a5lib.classroom.grading.plain import MB
 from a5lib.classroom.grading.unpack import MAX_MB, MAX_NOTEBOOKS
 
 MOST_FOLDERS = 200

@@ -14,9 +14,8 @@ from typing import Any
 
 from a5lib.classroom.grading.handin import MODELS, NINE
 from a5lib.classroom.grading.limited import WELL, Send
-from a5lib.classroom.grading.limits import MB
 from a5lib.classroom.grading.parts import MOST_SECONDS, Grader, limited, room, run_model, run_notebook
-from a5lib.classroom.grading.plain import clean
+from a5lib.classroom.grading.plain import MB, clean
 from a5lib.classroom.grading.unpack import MAX_ARCHIVE_MB, unpack
 from a5lib.errors import InputError
 

@@ -14,7 +14,6 @@ A lock that a machine lacks is left out: ``missing_locks`` names it.
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import struct
 import sys
@@ -22,10 +21,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-MB = 1 << 20
+from a5lib.classroom.grading.plain import MB
+
 _NEW_PID, _NEW_NET, _NEW_IPC, _NEW_USER = 0x20000000, 0x40000000, 0x08000000, 0x10000000
 _PR_DEATH_SIGNAL, _PR_SET_DUMPABLE, _PR_NO_NEW_PRIVS, _PR_SUBREAPER = 1, 4, 38, 36
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def give_up(limits: Limits, uid: int | None, readable: Iterable[Path], writable:
 
 
 def _limit(limits: Limits) -> None:
+    import resource  # not on Windows, where submissions are made, too
+
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     threads = 0 if os.geteuid() == 0 else _threads_of(os.getuid())
     wanted = {

@@ -1,7 +1,9 @@
-"""A student's text, made fit to be shown anywhere. Knows nothing else."""
+"""A student's text, made fit to be shown anywhere; and how large a MB is. Knows nothing else."""
 
 import unicodedata
 from typing import Any
+
+MB = 1 << 20
 
 
 def clean(value: Any, most: int = 300) -> str:

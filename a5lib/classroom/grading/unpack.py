@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from a5lib.classroom.grading.handin import NINE, SIDECARS
-from a5lib.classroom.grading.limits import MB
+from a5lib.classroom.grading.plain import MB
 from a5lib.errors import InputError
 
 MAX_ARCHIVE_MB, MAX_TOTAL_MB, MAX_RATIO, MAX_MEMBERS, MAX_NOTEBOOKS = 300, 300, 200, 3000, 40
