@@ -1,0 +1,119 @@
+"""The written answers as one page for a browser or a printer, a question a page.
+
+A grader opens it, so what a student wrote is taken as text: tags are shown, not obeyed, and the page forbids
+itself scripts, and everything that would have to be fetched. Knows nothing about points.
+"""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from a5lib.files import atomic_path
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+STYLE = """
+body { font: 12pt/1.5 Georgia, serif; max-width: 42em; margin: 2em auto; padding: 0 1em; color: #222 }
+section { break-after: page; border-bottom: 1px solid #ccc; padding-bottom: 2em }
+section:last-of-type { break-after: auto; border: 0 }
+h2 { font-size: 1.2em } .question { color: #555; font-style: italic } .none { color: #a00 }
+pre, code { font-family: monospace; white-space: pre-wrap; overflow-wrap: anywhere }
+p { overflow-wrap: anywhere }
+@media print { body { margin: 0 } section { border: 0 } }
+"""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question's name and wording, and what the student wrote, in Markdown; empty for nothing."""
+
+    name: str
+    question: str
+    text: str
+
+
+def page(answers: Sequence[Answer], title: str = "Written answers") -> str:
+    """The whole page as HTML."""
+    sections = "\n".join(_section(answer) for answer in answers)
+    head = (
+        f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>"
+    )
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{sections}\n</body>\n</html>\n'
+    )
+
+
+def _section(answer: Answer) -> str:
+    written = _as_html(answer.text) if answer.text.strip() else '<p class="none">Not answered.</p>'
+    asked = f'<p class="question">{html.escape(answer.question)}</p>\n' if answer.question else ""
+    return f"<section>\n<h2>{html.escape(answer.name)}</h2>\n{asked}{written}\n</section>"
+
+
+def _as_html(markdown: str) -> str:
+    """A little of Markdown, on text that is escaped first: paragraphs, lists, code, bold, italics.
+
+    Formulas stay as they were typed, `$like this$`: to draw them takes scripts.
+    """
+    parts = re.split(r"(?m)^```[^\n]*\n(.*?)^```[ \t]*$", html.escape(markdown), flags=re.DOTALL)
+    blocks = []
+    for index, part in enumerate(parts):
+        if index % 2:
+            blocks.append(f"<pre>{part.rstrip()}</pre>")
+        else:
+            blocks += [_block(block) for block in re.split(r"\n\s*\n", part) if block.strip()]
+    return "\n".join(blocks)
+
+
+def _block(text: str) -> str:
+    lines = text.strip("\n").split("\n")
+    for kind, mark in (("ul", r"\s*[-*+] +"), ("ol", r"\s*\d+[.)] +")):
+        if all(re.match(mark, line) for line in lines):
+            items = "".join(f"<li>{_inline(re.sub(mark, '', line, count=1))}</li>" for line in lines)
+            return f"<{kind}>{items}</{kind}>"
+    if re.match(r"#{1,6} ", lines[0]):
+        rest = _block("\n".join(lines[1:])) if lines[1:] else ""
+        return f"<p><b>{_inline(lines[0].lstrip('# '))}</b></p>{rest}"
+    return "<p>" + "<br>\n".join(_inline(line.removeprefix("&gt; ")) for line in lines) + "</p>"
+
+
+def _inline(text: str) -> str:
+    parts = re.split(r"(`[^`]+`|\$[^$]+\$)", text)  # code and formulas are not looked into
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            part = re.sub(r"\*\*(\S(?:.*?\S)?)\*\*", r"<b>\1</b>", part)
+            parts[index] = re.sub(r"(?<![\w*])[*_](\S(?:.*?\S)?)[*_](?![\w*])", r"<i>\1</i>", part)
+        elif part.startswith("`"):
+            parts[index] = f"<code>{part[1:-1]}</code>"
+    return "".join(parts)
+
+
+def write_pdf(page_path: Path, pdf_path: Path, seconds: float = 60) -> bool:
+    """Print a page to PDF where there is a Chromium; returns whether there is one and it worked."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        return False
+    with tempfile.TemporaryDirectory() as profile, atomic_path(pdf_path) as temporary:
+        command = [
+            browser, "--headless", "--disable-gpu", f"--user-data-dir={profile}", "--no-pdf-header-footer",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--print-to-pdf={temporary}", page_path.resolve().as_uri(),
+        ]  # fmt: skip
+        if getattr(os, "geteuid", lambda: 1)() == 0:
+            command.insert(1, "--no-sandbox")  # Chromium's own does not work for root
+        try:
+            subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            temporary.write_bytes(b"")
+        made = temporary.read_bytes()[:5] == b"%PDF-"
+        if not made:
+            temporary.write_bytes(b"")
+    if not made:
+        pdf_path.unlink(missing_ok=True)
+    return made
