@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the tools of authors are imported where they are used: stud
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level=ERROR"]  # each kernel warns that its local port is not encrypted, amid our lines
+SET_UP = "\nfrom a5lib.classroom.setup import ready\n"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -84,8 +85,12 @@ def take_outputs(notebook: "NotebookNode", path: Path) -> None:
 
 
 def _what_runs(cell: "NotebookNode") -> tuple[str, list[str]]:
-    """Source and tags, without those of figures: no cell has to run again to be given a name."""
-    return cell.source, [tag for tag in tags(cell) if not FIGURE_TAG.fullmatch(tag)]
+    """Source and tags, without those of figures: no cell has to run again to be given a name.
+
+    Nor because the set-up cell has another address, or other words: it makes the same `a5`.
+    """
+    source = "{{setup}}" if SET_UP in cell.source else cell.source
+    return source, [tag for tag in tags(cell) if not FIGURE_TAG.fullmatch(tag)]
 
 
 def _load(path: Path) -> "NotebookNode":

@@ -32,7 +32,7 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{{owner_repo}}/blob/main/notebooks/{{notebook}}.ipynb)"
 )
-# Before the clone there is no library to hold any logic. torch and numpy are Colab's own, so never installed.
+# Before the clone there is no library to hold any logic; all the rest is in `classroom.setup`.
 SETUP = """\
 import os
 import sys
@@ -40,12 +40,11 @@ import sys
 if "google.colab" in sys.modules:  # on Colab only: fetch the course once, and work in its folder
     if not os.path.isdir("/content/a5"):
         !git clone --quiet --depth 1 {{repository}} /content/a5
-        %pip install -q --no-deps -e /content/a5 pooch
     sys.path.insert(0, "/content/a5")
     os.chdir("/content/a5")
 from a5lib.classroom.setup import ready
 
-a5 = ready(profile=profile, data=data, seed=seed, runs=runs)"""
+a5 = ready("{{notebook}}", profile=profile, data=data, seed=seed, runs=runs)"""
 
 
 def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", "NotebookNode"]:
