@@ -56,7 +56,7 @@ def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", 
         InputError: the source breaks a rule (markers, parameters, set-up, badge, tags of figures); names
             source and cell.
     """
-    filled = _read(source, repository or repository_address(source.parents[2]))
+    filled = filled_source(source, repository or repository_address(source.parents[2]))
     solved, student = copy.deepcopy(filled), _clear_solutions(copy.deepcopy(filled))
     for cell in solved.cells:
         cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
@@ -78,7 +78,7 @@ def repository_address(root: Path) -> str:
         raise InputError(f"{path}: needs a Repository under [project.urls]") from None
 
 
-def _read(source: Path, repository: str) -> "NotebookNode":
+def filled_source(source: Path, repository: str) -> "NotebookNode":
     """The source as a notebook: rules checked, metadata canonical, placeholders filled, markers still in."""
     import jupytext
     from nbformat.v4 import new_notebook
