@@ -58,8 +58,8 @@ class Outcome:
 
 
 @dataclass
-class _Position:
-    """Moves the bar, and remembers the cell that runs, for papermill does not name it after a timeout."""
+class Position:
+    """Moves a bar, and remembers the cell that runs, for papermill does not name it after a timeout."""
 
     bar: "tqdm"
     cell: "NotebookNode | None" = field(default=None)
@@ -100,7 +100,7 @@ def run_series(notebooks: Sequence[Path], settings: Settings, root: Path = ROOT)
     with tqdm(total=sum(map(_code_cells, notebooks)), unit="cell", disable=None) as bar:
         for path in notebooks:
             bar.set_description(path.stem)
-            outcomes.append(_run_one(path, settings, root, _Position(bar)))
+            outcomes.append(_run_one(path, settings, root, Position(bar)))
             if bar.disable:
                 print(_line(outcomes[-1]), flush=True)
             if outcomes[-1].error:
@@ -108,25 +108,35 @@ def run_series(notebooks: Sequence[Path], settings: Settings, root: Path = ROOT)
     return outcomes
 
 
-def _run_one(path: Path, settings: Settings, root: Path, position: _Position) -> Outcome:
+def _run_one(path: Path, settings: Settings, root: Path, position: Position) -> Outcome:
+    target = settings.folder / "notebooks" / path.name
+    return run_notebook(path, target, settings.parameters, settings.timeout, root, position)
+
+
+def run_notebook(
+    path: Path, target: Path, parameters: dict[str, Any], timeout: int, root: Path, position: Position
+) -> Outcome:
+    """Run the notebook at `path` with `root` as working directory, and keep what ran at `target`.
+
+    A failure is no exception: the outcome names it and its cell, and `target` ends in that cell's error.
+    """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    target = settings.folder / "notebooks" / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     started, error = time.monotonic(), ""
     try:
         papermill.execute_notebook(
-            path, target, parameters=settings.parameters, kernel_name="python3", language="python",
-            cwd=root, progress_bar=False, start_timeout=120, execution_timeout=settings.timeout,
+            path, target, parameters=parameters, kernel_name="python3", language="python",
+            cwd=root, progress_bar=False, start_timeout=120, execution_timeout=timeout,
             extra_arguments=QUIET, on_cell_start=position.start, on_cell_complete=position.complete,
         )  # fmt: skip
     except PapermillExecutionError as failure:
         error = f"{_place(path, position.cell)}: {failure.ename}: {_first_line(failure.evalue)}"
     except (CellTimeoutError, DeadKernelError) as failure:
         error = f"{_place(path, position.cell)}: {_first_line(str(failure))}"
-    return Outcome(path.stem, round(time.monotonic() - started, 1), error)
+    return Outcome(target.stem, round(time.monotonic() - started, 1), error)
 
 
 def _place(path: Path, cell: "NotebookNode | None") -> str:
