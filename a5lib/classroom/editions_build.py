@@ -4,8 +4,9 @@ A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`
 a stub in the student edition, and a cell tagged ``solved-only`` is not in it. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
-``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU. A code
-cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``.
+``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU; ``about``
+beside it is for the README (``editions_readme``). A code cell may be tagged ``figure:short-name``; what
+becomes of its picture is said in ``editions_figures``.
 """
 
 import copy
@@ -85,17 +86,23 @@ def filled_source(source: Path, repository: str) -> "NotebookNode":
 
     notebook = jupytext.read(source, fmt="py:percent")
     _check_rules(notebook, source.name)
-    words = {"{{badge}}": BADGE, "{{setup}}": SETUP, "{{repository}}": repository,
-             "{{owner_repo}}": urlsplit(repository).path.strip("/").removesuffix(".git"),
-             "{{notebook}}": source.stem}  # fmt: skip
     for cell in notebook.cells:
         cell.metadata.pop("lines_to_next_cell", None)
-        for word, text in words.items():
-            cell.source = cell.source.replace(word, text)
+        cell.source = fill(cell.source, repository, source.stem)
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     if notebook.metadata.get("a5", {}).get("gpu"):
         metadata |= {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
     return new_notebook(cells=notebook.cells, metadata=metadata)
+
+
+def fill(text: str, repository: str, notebook: str) -> str:
+    """`text` with its ``{{words}}`` replaced by what they stand for in a notebook."""
+    words = {"{{badge}}": BADGE, "{{setup}}": SETUP, "{{repository}}": repository,
+             "{{owner_repo}}": urlsplit(repository).path.strip("/").removesuffix(".git"),
+             "{{notebook}}": notebook}  # fmt: skip
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
 
 
 def _check_rules(notebook: "NotebookNode", name: str) -> None:
