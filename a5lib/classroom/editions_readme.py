@@ -15,7 +15,7 @@ README = "README.md"
 BLOCK = re.compile(r"(<!-- (\w+): filled in by make editions -->\n).*?(<!-- /\2 -->)", re.S)
 POINTS = re.compile(r"^# > \*\*[^\n]*· ([\d.]+) points?\b", re.M)
 CLONE = """\
-```
+```sh
 git clone --depth 1 {{repository}}
 cd {{folder}}
 ```
