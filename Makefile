@@ -24,7 +24,7 @@ SOLVED = $(if $(NOTEBOOKS),$(foreach name,$(NOTEBOOKS),$(call one,$(name))),note
 one = $(or $(wildcard notebooks/solved/$(1)*.ipynb),$(error no notebook $(1) in notebooks/solved))
 SMOKE = @runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && A5_PROFILE=smoke A5_RUNS="$$runs"
 
-.PHONY: help setup series test test-slow test-colab nbval lint editions experiments data lab
+.PHONY: help setup series test test-slow lint editions experiments data lab
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
@@ -77,6 +77,7 @@ test: lint
 	$(BIN)/python -m a5lib.classroom.editions check
 	$(SMOKE) $(BIN)/python -m pytest $(NBVAL) tests $(wildcard notebooks/solved)
 
+.PHONY: nbval test-colab
 nbval: $(READY)
 	$(SMOKE) $(BIN)/python -m pytest $(NBVAL) $(SOLVED)
 

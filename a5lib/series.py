@@ -58,8 +58,8 @@ class Outcome:
 
 
 @dataclass
-class Position:
-    """Moves a bar, and remembers the cell that runs, for papermill does not name it after a timeout."""
+class _Position:
+    """Moves the bar, and remembers the cell that runs, for papermill does not name it after a timeout."""
 
     bar: "tqdm"
     cell: "NotebookNode | None" = field(default=None)
@@ -100,7 +100,7 @@ def run_series(notebooks: Sequence[Path], settings: Settings, root: Path = ROOT)
     with tqdm(total=sum(map(_code_cells, notebooks)), unit="cell", disable=None) as bar:
         for path in notebooks:
             bar.set_description(path.stem)
-            outcomes.append(_run_one(path, settings, root, Position(bar)))
+            outcomes.append(_run_one(path, settings, root, _Position(bar)))
             if bar.disable:
                 print(_line(outcomes[-1]), flush=True)
             if outcomes[-1].error:
@@ -108,13 +108,18 @@ def run_series(notebooks: Sequence[Path], settings: Settings, root: Path = ROOT)
     return outcomes
 
 
-def _run_one(path: Path, settings: Settings, root: Path, position: Position) -> Outcome:
+def _run_one(path: Path, settings: Settings, root: Path, position: _Position) -> Outcome:
     target = settings.folder / "notebooks" / path.name
     return run_notebook(path, target, settings.parameters, settings.timeout, root, position)
 
 
 def run_notebook(
-    path: Path, target: Path, parameters: dict[str, Any], timeout: int, root: Path, position: Position
+    path: Path,
+    target: Path,
+    parameters: dict[str, Any],
+    timeout: int,
+    root: Path = ROOT,
+    position: _Position | None = None,
 ) -> Outcome:
     """Run the notebook at `path` with `root` as working directory, and keep what ran at `target`.
 
@@ -123,7 +128,9 @@ def run_notebook(
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from tqdm import tqdm
 
+    position = position or _Position(tqdm(disable=True))
     target.parent.mkdir(parents=True, exist_ok=True)
     started, error = time.monotonic(), ""
     try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from a5lib.errors import InputError, run_command
 from a5lib.files import atomic_path, read_json, versions, write_json, write_text
 from a5lib.model import VARIANTS
-from a5lib.series import ROOT, Outcome, Position, run_notebook
+from a5lib.series import ROOT, Outcome, run_notebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -71,7 +71,6 @@ def sweep(
         timeout: the most that a cell may take, in seconds.
     """
     import nbformat
-    from tqdm import tqdm
 
     folder = runs / "sweep" / profile
     template = folder / "one-run.ipynb"
@@ -82,16 +81,14 @@ def sweep(
             name, result = f"{variant}-seed-{seed}", folder / f"{variant}-seed-{seed}.json"
             result.unlink(missing_ok=True)
             given = {"variant": variant, "profile": profile, "data": data, "seed": seed, "runs": str(runs)}
-            with tqdm(total=1 + len(CELLS), desc=name, unit="cell", disable=None) as bar:
-                outcome = run_notebook(
-                    template, folder / f"{name}.ipynb", given | {"result": str(result)}, timeout, ROOT,
-                    Position(bar),
-                )  # fmt: skip
+            given |= {"result": str(result)}
+            print(f"{name}: ", end="", flush=True)
+            outcome = run_notebook(template, folder / f"{name}.ipynb", given, timeout)
             if outcome.error:
                 failed.append(outcome)
             else:
                 rows.append(read_json(result))
-            print(f"{name}: {outcome.error or _percent(rows[-1])}", flush=True)
+            print(outcome.error or _percent(rows[-1]), flush=True)
     return rows, failed
 
 
