@@ -7,22 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The second environment: Colab's versions.
-COLAB := .venv-colab
-COLAB_READY := $(COLAB)/.ready
-COLAB_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,classroom colab display run soft_lookup vocab_corpus))
-
 # A kernel named python3 in the user's own Jupyter folder must not win over the environment's.
 export JUPYTER_PREFER_ENV_PATH := 1
 
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
-
-# Cells are compared where they are tagged for it; the notebooks train in a folder that is thrown away.
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600
-SOLVED = $(if $(NOTEBOOKS),$(foreach name,$(NOTEBOOKS),$(call one,$(name))),notebooks/solved)
-one = $(or $(wildcard notebooks/solved/$(1)*.ipynb),$(error no notebook $(1) in notebooks/solved))
-SMOKE = @runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && A5_PROFILE=smoke A5_RUNS="$$runs"
 
 .PHONY: help setup series test test-slow lint editions experiments data lab
 
@@ -60,6 +49,11 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (a5)"
 	@touch $@
 
+# The second environment: Colab's versions.
+COLAB := .venv-colab
+COLAB_READY := $(COLAB)/.ready
+COLAB_TESTS ?= $(addprefix tests/test_,$(addsuffix .py,classroom colab display run soft_lookup vocab_corpus))
+
 $(COLAB_READY): requirements-colab.txt pyproject.toml
 	$(CHECK_PYTHON)
 	"$(PYTHON)" -m venv $(@D)
@@ -71,6 +65,12 @@ $(COLAB_READY): requirements-colab.txt pyproject.toml
 
 series: $(READY)
 	$(BIN)/python -m a5lib series $(NOTEBOOKS) $(SERIES_FLAGS)
+
+# Cells are compared where they are tagged for it; the notebooks train in a folder that is thrown away.
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600
+SOLVED = $(if $(NOTEBOOKS),$(foreach name,$(NOTEBOOKS),$(call one,$(name))),notebooks/solved)
+one = $(or $(wildcard notebooks/solved/$(1)*.ipynb),$(error no notebook $(1) in notebooks/solved))
+SMOKE = @runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && A5_PROFILE=smoke A5_RUNS="$$runs"
 
 # One pytest for all, so that its last line counts everything.
 test: lint
