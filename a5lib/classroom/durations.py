@@ -38,15 +38,22 @@ def how_long(notebook: str, device: str, profile: str) -> str:
     if notebook not in measured:
         kind = "a GPU" if device == "cuda" else "a CPU"
         return f"How long this notebook takes at profile {profile} on {kind} has not been measured yet."
-    sentence = f"The machine works about {_span(measured[notebook])} on this notebook"
-    needed = NEEDS.get(notebook, ())
-    if needed and all(name in measured for name in needed):
-        more, names = sum(measured[name] for name in needed), " and ".join(name[:2] for name in needed)
-        sentence += f", and {_span(more)} more if it has to make the models of {names} first"
+    sentence = f"The machine works about {span(measured[notebook])} on this notebook"
+    more = minutes_alone(notebook, device)
+    if more:
+        names = " and ".join(name[:2] for name in NEEDS[notebook])
+        sentence += f", and {span(more)} more if it has to make the models of {names} first"
     return f"{sentence}."
 
 
-def _span(minutes: float) -> str:
+def minutes_alone(notebook: str, device: str) -> float:
+    """What is added if the notebook has to make other notebooks' models first; 0 where it is not known."""
+    measured, needed = MINUTES[device], NEEDS.get(notebook, ())
+    return sum(measured[name] for name in needed) if all(name in measured for name in needed) else 0.0
+
+
+def span(minutes: float) -> str:
+    """Minutes in words."""
     if minutes < 1:
         return f"{max(1, round(minutes * 6)) * 10} seconds"
     return "a minute" if round(minutes) == 1 else f"{round(minutes)} minutes"

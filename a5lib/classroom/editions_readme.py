@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from a5lib.classroom.durations import MINUTES
+from a5lib.classroom.durations import MINUTES, minutes_alone, span
 from a5lib.classroom.editions_build import BADGE, fill, repository_address
 
 README = "README.md"
@@ -31,7 +31,7 @@ def filled_readme(root: Path, sources: Sequence[Path]) -> str:
     address = repository_address(root)
     folder = address.rsplit("/", 1)[-1].removesuffix(".git")
     blocks = {
-        "notebooks": _table(sources, address),
+        "notebooks": _table(sources, address) + _remarks(sources),
         "clone": CLONE.replace("{{repository}}", address).replace("{{folder}}", folder),
     }
     text = (root / README).read_text(encoding="utf-8")
@@ -66,3 +66,14 @@ def _table(sources: Sequence[Path], address: str) -> str:
         row += [f"{sum(map(float, POINTS.findall(text))):g}", fill(BADGE, address, name)]
         rows.append(row)
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _remarks(sources: Sequence[Path]) -> str:
+    """What the minutes mean."""
+    text = "The machine's minutes are those of profile `quick`, after the notebooks before it"
+    text += ", and of `full` on a GPU." if MINUTES["cuda"] else "; none have been measured on a GPU yet."
+    more = {source.stem[:2]: minutes_alone(source.stem, "cpu") for source in sources}
+    alone = ", ".join(f"{span(minutes)} more for {number}" for number, minutes in more.items() if minutes)
+    if alone:
+        text += f"\nA notebook opened alone makes the models that it needs first: {alone}."
+    return f"\n{text}\n"
