@@ -60,7 +60,7 @@ MISTAKES = [
     (
         "count_correct",
         lambda p, qs: sum(a == f"{q.place}\n" for a, q in zip(p, qs, strict=True)),
-        "not counted",
+        "is a newline",
     ),
     (
         "count_correct",

@@ -21,8 +21,7 @@ pytest.importorskip("jupytext")
 
 from a5lib.classroom import colab as a5_colab  # noqa: E402
 from a5lib.classroom.durations import CHOSEN, MINUTES, NEEDS, how_long  # noqa: E402
-from a5lib.classroom.editions import SET_UP  # noqa: E402
-from a5lib.classroom.editions_build import filled_source  # noqa: E402
+from a5lib.classroom.editions_build import SET_UP, filled_source  # noqa: E402
 from a5lib.classroom.setup import ready  # noqa: E402
 from a5lib.errors import InputError  # noqa: E402
 

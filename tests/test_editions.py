@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("nbgrader")
 nbformat = pytest.importorskip("nbformat")
 
-from a5lib.classroom.editions import SET_UP, EditionError, build_all, check, main  # noqa: E402
-from a5lib.classroom.editions_build import STUB, build, leaks  # noqa: E402
+from a5lib.classroom.editions import EditionError, build_all, check, main  # noqa: E402
+from a5lib.classroom.editions_build import SET_UP, STUB, build, leaks  # noqa: E402
 from a5lib.errors import InputError  # noqa: E402
 
 SOURCE = """\

@@ -12,7 +12,9 @@ import nbformat
 import pytest
 
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
-from a5lib.classroom.checks import EXERCISES
+from a5lib.classroom.checks import EXERCISES, PASSED, run_check
+from a5lib.classroom.points import CODE, TABLE
+from a5lib.classroom.written import WRITTEN
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "notebooks/source").glob("*.py"))
@@ -67,6 +69,46 @@ def test_every_stub_is_checked_and_every_guess_confronted(path):
     assert guesses and all(re.search(rf"confront\(a5, [^)]*{guess},", text) for guess in guesses)
 
 
+HEAD = re.compile(r"^# > \*\*Exercise (\d+)\*\*([^\n]*)", re.M)
+
+
+@by_name
+def test_exercises_are_numbered_and_say_the_points_and_the_question_of_the_table(path):
+    text = path.read_text(encoding="utf-8")
+    heads = list(HEAD.finditer(text))
+    assert [int(head[1]) for head in heads] == list(range(1, len(heads) + 1))
+    for head in heads:
+        exercise = EXERCISES[re.search(r'= check\("(\w+)"', text[head.end() :])[1]]
+        points = re.search(r"· ([\d.]+) points? \(question (\d\w)(-[iv]+)?\)$", head[2])
+        told = (float(points[1]), points[2]) if points else (0, "")
+        assert told == (exercise.points, exercise.question), exercise.name
+    written = re.findall(r"\*\*In writing\*\*[^\n]*?([\d.]+) points? \(question ([\w-]+)\)", text)
+    assert all(float(points) == WRITTEN[name].points for points, name in written)
+
+
+@by_name
+def test_each_notebook_ends_with_the_points_so_far(path):
+    assert code_cells(path)[-1].source.endswith("\n\npoints_so_far()")
+
+
+def solutions(path):
+    """Name and object of each exercise as the source solves it, its cells run one after the other."""
+    space, asked = {"__name__": "solutions"}, []
+    for cell in code_cells(path):
+        imports = re.findall(r"^(?:import|from (?!a5lib\.display)) ?[^\n(]*$", cell.source, re.M)
+        solved = "### BEGIN SOLUTION" in cell.source
+        exec(cell.source if solved else "\n".join(imports), space)
+        if solved:
+            asked.append((stub_of(cell), space[stub_of(cell)]))
+    return asked
+
+
+def test_the_solutions_earn_all_points_that_need_no_training():
+    results = [run_check(*solution) for path in SOURCES for solution in solutions(path)]
+    assert [str(result) for result in results if result.state != PASSED] == []
+    assert sum(result.points for result in results) == sum(i.points for i in TABLE if i.kind == CODE) == 44
+
+
 def test_every_exercise_stands_in_one_notebook():
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
     assert {name: text.count(f'check("{name}"') for name in EXERCISES} == dict.fromkeys(EXERCISES, 1)
@@ -102,6 +144,10 @@ def test_the_student_edition_runs_to_its_end_with_nothing_filled_in(path, tmp_pa
     assert seconds <= COLD_SECONDS
     texts = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("not attempted" in text for text in texts)
+    shown = [str(o.get("data", {}).get("text/plain", "")) for c in notebook.cells
+             for o in c.get("outputs", [])]  # fmt: skip
+    assert any(page.startswith("Points so far: 0 of 60") for page in shown)
+    assert not (tmp_path / "runs/mine/progress.json").exists()
     assert not any(re.search(r"^\w+: (passed|failed)", text, re.M) for text in texts)
 
 

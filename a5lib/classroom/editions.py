@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a5lib.classroom.editions_build import FIGURE_TAG, build, leaks, repository_address, tags
+from a5lib.classroom.editions_build import FIGURE_TAG, SET_UP, build, leaks, repository_address, tags
 from a5lib.classroom.editions_figures import figure_faults, remove_figures, tagged, write_figures
 from a5lib.classroom.editions_readme import README, filled_readme, readme_faults
 from a5lib.errors import InputError, run_command
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # the tools of authors are imported where they are used: stud
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ["--log-level=ERROR"]  # each kernel warns that its local port is not encrypted, amid our lines
-SET_UP = "\nfrom a5lib.classroom.setup import ready\n"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

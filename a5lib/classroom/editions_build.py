@@ -1,12 +1,14 @@
 """From one source to two notebooks, in memory: reads the source, writes nothing, runs nothing.
 
-A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is
-a stub in the student edition, and a cell tagged ``solved-only`` is not in it. Each source has one cell tagged
+A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION``
+is a stub in the student edition, and a cell tagged ``solved-only`` is not in it. The set-up of the solved
+one says which it is, so that nothing goes into the reader's folder. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
 ``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU; ``about``
 beside it is for the README (``editions_readme``). A code cell may be tagged ``figure:short-name``; what
-becomes of its picture is said in ``editions_figures``.
+becomes of its picture is said in ``editions_figures``. A markdown cell tagged ``written:NAME`` is for an
+answer in prose (see ``written``).
 """
 
 import copy
@@ -46,6 +48,7 @@ if "google.colab" in sys.modules:  # on Colab only: fetch the course once, and w
 from a5lib.classroom.setup import ready
 
 a5 = ready("{{notebook}}", profile=profile, data=data, seed=seed, runs=runs)"""
+SET_UP = "\nfrom a5lib.classroom.setup import ready\n"  # in no other cell
 
 
 def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", "NotebookNode"]:
@@ -60,6 +63,8 @@ def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", 
     filled = filled_source(source, repository or repository_address(source.parents[2]))
     solved, student = copy.deepcopy(filled), _clear_solutions(copy.deepcopy(filled))
     for cell in solved.cells:
+        if SET_UP in cell.source:
+            cell.source = cell.source.removesuffix(")") + ', edition="solved")'
         cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
     for notebook, edition in ((student, "student"), (solved, "solved")):
         _give_ids(notebook, f"{source.stem}/{edition}")

@@ -16,8 +16,8 @@ from a5lib.pipeline import Pipeline
 
 
 def mine_folder(a5: Pipeline) -> Path:
-    """The folder of what the reader made: beside the profiles' folders."""
-    return a5.folder.parent / "mine"
+    """The folder of what the reader made, beside the profiles' folders; a solved edition has its own."""
+    return a5.folder.parent / getattr(a5, "reader", "mine")
 
 
 def confront(

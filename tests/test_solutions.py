@@ -1,0 +1,33 @@
+"""The checks against many solutions: at least three right ones of other styles each, and the known mistakes.
+
+Every attempt here is somebody else's way to write it, on purpose: a right one that fails is a false alarm, a
+wrong one that passes a miss.
+"""
+
+from collections import Counter
+
+import pytest
+
+from a5lib.classroom import exercises  # noqa: F401  registers the exercises
+from a5lib.classroom.checks import EXERCISES, FAILED, PASSED, run_check
+from tests.solutions import facts, part_1, transformer
+
+RIGHT = part_1.RIGHT | transformer.RIGHT | facts.RIGHT
+WRONG = part_1.WRONG + transformer.WRONG + facts.WRONG
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, i) for name in RIGHT for i in range(len(RIGHT[name]))])
+def test_a_right_solution_passes(name, number):
+    result = run_check(name, RIGHT[name][number])
+    assert result.state == PASSED and result.points == EXERCISES[name].points, str(result)
+
+
+@pytest.mark.parametrize(("name", "attempt", "says"), WRONG, ids=[f"{w[0]}: {w[2]}" for w in WRONG])
+def test_a_wrong_solution_fails_by_its_name(name, attempt, says):
+    result = run_check(name, attempt)
+    assert result.state == FAILED and result.points == 0 and says in str(result), str(result)
+
+
+def test_each_exercise_has_three_right_solutions_of_different_styles():
+    assert {name: len(RIGHT.get(name, ())) >= 3 for name in EXERCISES} == dict.fromkeys(EXERCISES, True)
+    assert Counter(map(len, map(set, RIGHT.values()))) == Counter(map(len, RIGHT.values()))
