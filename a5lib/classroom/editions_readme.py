@@ -10,6 +10,7 @@ from pathlib import Path
 
 from a5lib.classroom.durations import MINUTES, minutes_alone, span
 from a5lib.classroom.editions_build import BADGE, fill, repository_address
+from a5lib.classroom.points import PREDICTIONS, QUESTIONS, TABLE
 
 README = "README.md"
 BLOCK = re.compile(r"(<!-- (\w+): filled in by make editions -->\n).*?(<!-- /\2 -->)", re.S)
@@ -69,11 +70,13 @@ def _table(sources: Sequence[Path], address: str) -> str:
 
 
 def _remarks(sources: Sequence[Path]) -> str:
-    """What the minutes mean."""
+    """What the minutes and the points mean."""
     text = "The machine's minutes are those of profile `quick`, after the notebooks before it"
     text += ", and of `full` on a GPU." if MINUTES["cuda"] else "; none have been measured on a GPU yet."
     more = {source.stem[:2]: minutes_alone(source.stem, "cpu") for source in sources}
     alone = ", ".join(f"{span(minutes)} more for {number}" for number, minutes in more.items() if minutes)
+    predictions = sum(item.points for item in TABLE if item.kind == PREDICTIONS)
     if alone:
         text += f"\nA notebook opened alone makes the models that it needs first: {alone}."
+    text += f"\nOf the assignment's {sum(QUESTIONS.values())} points, {predictions:g} are for files of predictions."
     return f"\n{text}\n"
