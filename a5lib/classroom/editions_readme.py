@@ -78,5 +78,6 @@ def _remarks(sources: Sequence[Path]) -> str:
     predictions = sum(item.points for item in TABLE if item.kind == PREDICTIONS)
     if alone:
         text += f"\nA notebook opened alone makes the models that it needs first: {alone}."
-    text += f"\nOf the assignment's {sum(QUESTIONS.values())} points, {predictions:g} are for files of predictions."
+    total = sum(QUESTIONS.values())
+    text += f"\nOf the assignment's {total} points, {predictions:g} are for files of predictions."
     return f"\n{text}\n"
