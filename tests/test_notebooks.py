@@ -13,7 +13,9 @@ import pytest
 
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
 from a5lib.classroom.checks import EXERCISES, PASSED, run_check
+from a5lib.classroom.editions_build import STUB, build
 from a5lib.classroom.points import CODE, TABLE
+from a5lib.classroom.progress import read_record
 from a5lib.classroom.written import WRITTEN
 
 ROOT = Path(__file__).parent.parent
@@ -120,6 +122,38 @@ def test_committed_outputs_name_no_folder_of_the_machine_that_made_them(path):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     texts = [output.get("text") or str(output.get("data", {}).get("text/plain", "")) for output in outputs]
     assert texts and not [text for text in texts if re.search(r"(?<![\w./:])/\w+/\w+", text)]
+
+
+def filled_in(path):
+    """The student edition, its stubs replaced by the source's solutions."""
+    student, solved = build(ROOT / "notebooks/source" / f"{path.stem}.py")
+    stub_like = re.compile(r'^(?:def|class) [^\n]*:\n    """[^\n]+"""\n', re.M)
+    code = [cell for cell in solved.cells if cell.cell_type == "code" and stub_like.search(cell.source)]
+    solutions = {
+        name: cell.source for cell in code for name in re.findall(r"^(?:def|class) (\w+)", cell.source, re.M)
+    }
+    for cell in student.cells:
+        if cell.cell_type == "code" and STUB in cell.source:
+            cell.source = solutions[stub_of(cell)]
+    return student
+
+
+@pytest.mark.slow
+@pytest.mark.notebooks
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+def test_the_student_edition_filled_in_earns_its_points(path, tmp_path, monkeypatch):
+    """Kernel, checks, and what is kept in the student's folder."""
+    monkeypatch.setenv("A5_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("A5_PROFILE", "smoke")
+    nbformat.write(filled_in(path), tmp_path / path.name)
+    arguments = ["-k", "python3", "--execution-timeout", "300", "--cwd", str(ROOT), tmp_path / path.name]
+    command = [sys.executable, "-m", "papermill", *arguments, tmp_path / "out.ipynb"]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    source = ROOT / "notebooks/source" / f"{path.stem}.py"
+    names = re.findall(r'= check\("(\w+)"', source.read_text(encoding="utf-8"))
+    kept = read_record(tmp_path / "runs/mine")["checks"]
+    assert kept.keys() == set(names) and all(entry["passed"] for entry in kept.values())
+    assert sum(e["points"] for e in kept.values()) == sum(EXERCISES[name].points for name in names)
 
 
 def run_cold(path, folder):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_another_session_goes_on_from_the_folder(folder):
 def test_practice_counts_no_points_and_is_told(folder):
     check("split_xy", lambda row: (row[:-1], row[1:]))
     page = points_so_far()
-    assert page.points == 0 and page.footnote.startswith("1 exercises for practice passed")
+    assert page.points == 0 and page.footnote.startswith("1 exercise for practice passed")
 
 
 def test_the_page_has_each_question_as_text_and_as_html(folder):
@@ -123,3 +125,11 @@ def test_a_solved_edition_keeps_no_points_and_nothing_of_the_readers(tmp_path, c
         assert points_so_far().points == 2.5  # the session's
     assert own._session.folder == tmp_path / "mine"
     remember_in(None)
+
+
+def test_the_command_runs_and_refuses_what_it_does_not_know(tmp_path):
+    command = [sys.executable, "-m", "a5lib.classroom"]
+    shown = subprocess.run([*command, "progress", "--runs", str(tmp_path)], capture_output=True, text=True)
+    assert shown.returncode == 0 and "Points so far: 0 of 60" in shown.stdout and not shown.stderr
+    refused = subprocess.run([*command, "prgress"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "no such command" in refused.stderr

@@ -7,12 +7,12 @@ wrong one that passes a miss.
 from collections import Counter
 
 import pytest
+from solutions import beyond, facts, part_1, transformer
 
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
 from a5lib.classroom.checks import EXERCISES, FAILED, PASSED, run_check
-from tests.solutions import facts, part_1, transformer
 
-RIGHT = part_1.RIGHT | transformer.RIGHT | facts.RIGHT
+RIGHT = part_1.RIGHT | transformer.RIGHT | facts.RIGHT | beyond.RIGHT
 WRONG = part_1.WRONG + transformer.WRONG + facts.WRONG
 
 
@@ -31,3 +31,11 @@ def test_a_wrong_solution_fails_by_its_name(name, attempt, says):
 def test_each_exercise_has_three_right_solutions_of_different_styles():
     assert {name: len(RIGHT.get(name, ())) >= 3 for name in EXERCISES} == dict.fromkeys(EXERCISES, True)
     assert Counter(map(len, map(set, RIGHT.values()))) == Counter(map(len, RIGHT.values()))
+
+
+def test_an_attempt_that_changes_what_it_was_given_spoils_no_later_check():
+    def in_place(norm, beta):
+        return norm.sub_(1).mul_(beta).sigmoid_()
+
+    assert run_check("one_head_weight", in_place).state == PASSED
+    assert run_check("one_head_weight", EXERCISES["one_head_weight"].reference).state == PASSED

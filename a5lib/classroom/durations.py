@@ -22,7 +22,11 @@ MINUTES = {
 }  # fmt: skip
 CHOSEN = {"cpu": "quick", "cuda": "full"}
 # Whose models it uses; opened alone, it makes them first.
-NEEDS = {"08_finetuning": ("07_pretraining",), "09_perceiver": ("07_pretraining", "08_finetuning")}
+NEEDS = {
+    "08_finetuning": ("07_pretraining",),
+    "09_perceiver": ("07_pretraining", "08_finetuning"),
+    "10_retrieved_or_made_up": ("05_birthplaces", "07_pretraining", "08_finetuning"),
+}
 
 
 def how_long(notebook: str, device: str, profile: str) -> str:

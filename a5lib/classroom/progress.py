@@ -156,7 +156,8 @@ class Page:
 
     @property
     def footnote(self) -> str:
-        exercises = f"{self.practice} exercises for practice passed. " if self.practice else ""
+        plural = "" if self.practice == 1 else "s"
+        exercises = f"{self.practice} exercise{plural} for practice passed. " if self.practice else ""
         return exercises + "Written answers count by your own reading; predictions when they are graded."
 
     def open(self, question: str) -> str:

@@ -87,7 +87,7 @@ def step_with_the_zeros_last(model, optimizer, x, y):
     nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=False)
-    return float(loss)
+    return float(loss.detach())
 
 
 def step_clipped_by_hand(model, optimizer, x, y):

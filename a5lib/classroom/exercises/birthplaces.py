@@ -66,6 +66,12 @@ def check_encode_pair(attempt: Callable) -> None:
         raise Wrong("y is not shifted: y[t] is what follows x[t]", expected[1], got[1])
     if got != expected:
         raise Wrong("y is not the row shifted by one, with the question padded out", expected[1], got[1])
+    question, place = "Where was Ada born?", "New York"
+    expected, again = encode_pair(question, place, 32), attempt(question, place, 32)
+    if tuple(again) != expected:
+        wrong = "right for a question of 4 characters and a place of 3, but not for 19 and 8"
+        hint = "what is padded out goes by the length of the question"
+        raise Wrong(wrong, expected, again, hint)
 
 
 def count_correct(predictions: Sequence[str], questions: Sequence[Question]) -> int:
@@ -190,7 +196,9 @@ def check_training_step(attempt: Callable) -> None:
         ),
         "the gradient is not clipped at norm 1": _without(clip=False),
         "the gradient is neither zeroed nor clipped": _without(zero=False, clip=False),
-        "the weights do not change: optimizer.step() is missing": _without(step=False),
+        "the weights do not change: optimizer.step() is missing, or comes after the zeroing": _without(
+            step=False
+        ),
     }
     if not torch.allclose(torch.tensor(got), torch.tensor(expected), atol=1e-5):
         for mistake, wrong in mistakes.items():

@@ -89,9 +89,9 @@ def draw_index(weights: Sequence[float], u: float) -> int:
 def check_draw_index(attempt: Callable) -> None:
     """The pieces 0 to .2, .2 to .7, .7 to 1, an empty piece, and the rounding at the end."""
     weights, draws, expected = [0.2, 0.5, 0.3], [0.0, 0.1, 0.25, 0.6, 0.72, 0.95], [0, 0, 1, 1, 2, 2]
-    got = [attempt(weights, u) for u in draws]
+    got = [attempt(list(weights), u) for u in draws]
     asked = f"u = {', '.join(map(str, draws))}"
-    if got != [attempt(weights, u) for u in draws]:
+    if got != [attempt(list(weights), u) for u in draws]:
         raise Wrong("the same u gives different indices: all the chance is in u already", expected, got)
     if len(set(got)) == 1:
         raise Wrong(f"the same index for every u ({asked}): that is no draw", expected, got)

@@ -89,7 +89,12 @@ def check_masked_weights(attempt: Callable) -> None:
         "masked scores are set to 0, but e⁰ is 1: they need -inf": (raw / 2 * mask).softmax(-1),
         "keys and queries are swapped: row t belongs to query t": weights(raw.mT / 2),
     }
-    require(attempt(q, k, mask), weights(raw / 2), mistakes, "scale, then mask, then softmax")
+    require(
+        attempt(q.clone(), k.clone(), mask.clone()),
+        weights(raw / 2),
+        mistakes,
+        "scale, then mask, then softmax",
+    )
 
 
 @exercise("split_heads", split_heads)
@@ -106,7 +111,7 @@ def check_split_heads(attempt: Callable) -> None:
         ),
         "the last two axes are swapped: (B, H, D, T)": split_heads(x, 2).mT,
     }
-    require(attempt(x, 2), split_heads(x, 2), mistakes, "(B, T, C) -> (B, T, H, D) -> (B, H, T, D)")
+    require(attempt(x.clone(), 2), split_heads(x, 2), mistakes, "(B, T, C) -> (B, T, H, D) -> (B, H, T, D)")
 
 
 @exercise("merge_heads", merge_heads)
@@ -138,6 +143,11 @@ class _Layer(nn.Module):
 @exercise("attention_forward", attention_forward)
 def check_attention_forward(attempt: Callable) -> None:
     """Two heads on a text shorter than the block; then what dropout does in evaluation and in training."""
+    theirs = attempt
+
+    def attempt(layer: nn.Module, x: Tensor) -> Tensor:
+        return theirs(layer, x.clone())
+
     config = GPTConfig(vocab_size=9, block_size=7, n_layer=1, n_head=2, n_embd=8, dropout=0.0)
     layer, x = seeded(lambda: _Layer(config)), normal(2, 5, 8)
     q, k, v = (split_heads(part(x), 2) for part in (layer.query, layer.key, layer.value))
@@ -161,6 +171,8 @@ def check_attention_forward(attempt: Callable) -> None:
         "keys and queries are swapped": result(q=k, k=q),
         "nothing is masked: each position sees the whole text": result(mask=torch.ones_like(allowed)),
         "the mask is used the wrong way round": result(mask=~allowed),
+        "the mask is off by one: each position sees the next one": result(mask=allowed.roll(-1, 0) | allowed),
+        "the mask is off by one: no position sees itself": result(mask=allowed.tril(-1)),
         "softmax over the wrong axis: dim=-1": layer.proj(merge_heads(by_columns @ v)),
         "the last projection, self.proj, is missing": result(proj=nn.Identity()),
         "the heads are not split: that is one head over all C channels": layer.proj(

@@ -359,7 +359,7 @@ def check_last_positions(attempt: Callable) -> None:
         "the first m positions: the last ones are wanted": steps.expand(4, m),
         "last first: let them go up": expected.flip(1),
     }
-    got = attempt(lengths, m)
+    got = attempt(lengths.clone(), m)
     _require(got, expected, mistakes, f"lengths {lengths.tolist()}, m = {m}")
 
 

@@ -50,7 +50,7 @@ def query_for_both(means: Tensor, a: int, b: int, beta: float) -> Tensor:
 def check_query_for_both(attempt: Callable) -> None:
     """The scores q·μ tell every mistake apart."""
     means, beta = _means(), 5.0
-    got = _vector(attempt(means, 1, 3, beta), (6,), "the query")
+    got = _vector(attempt(means.clone(), 1, 3, beta), (6,), "the query")
     scores, wanted = means @ got, torch.tensor([0.0, beta, 0.0, beta], dtype=torch.float64)
     if torch.allclose(got, query_for_both(means, 1, 3, beta), atol=CLOSE):
         return
@@ -134,8 +134,10 @@ def stretched_keys(mean: Tensor, alpha: float, samples: int, generator: torch.Ge
 def check_stretched_keys(attempt: Callable) -> None:
     """Mean and variances, along μ and across, of 20,000 samples."""
     mean, alpha, samples = torch.tensor([0.6, 0.8, 0.0], dtype=torch.float64), 0.04, 20_000
-    keys = _vector(attempt(mean, alpha, samples, torch.Generator().manual_seed(1)), (samples, 3), "the keys")
-    again = attempt(mean, alpha, samples, torch.Generator().manual_seed(1))
+    keys = _vector(
+        attempt(mean.clone(), alpha, samples, torch.Generator().manual_seed(1)), (samples, 3), "the keys"
+    )
+    again = attempt(mean.clone(), alpha, samples, torch.Generator().manual_seed(1))
     if not torch.equal(keys, _vector(again, (samples, 3), "the keys")):
         raise Wrong(
             "the same generator gives two different sets of keys",
@@ -207,8 +209,10 @@ def check_one_head_weight(attempt: Callable) -> None:
             4 * NORMS - math.log(7)
         ),
     }
-    _same_weights(attempt(NORMS, 4.0), expected, "β = 4, ε from -0.5 to 2.5", known)
-    _same_weights(attempt(FAR, 300.0), soft_lookup.one_head_weight(FAR, 300.0), "β = 300, ε = -3, 1, 4", {})
+    _same_weights(attempt(NORMS.clone(), 4.0), expected, "β = 4, ε from -0.5 to 2.5", known)
+    _same_weights(
+        attempt(FAR.clone(), 300.0), soft_lookup.one_head_weight(FAR, 300.0), "β = 300, ε = -3, 1, 4", {}
+    )
 
 
 def _simulated(attempt: Callable, argument: float):
@@ -270,7 +274,7 @@ def two_queries(means: Tensor, a: int, b: int, beta: float) -> Tensor:
 def check_two_queries(attempt: Callable) -> None:
     """The scores of the two heads, the first one's for a."""
     means, beta = _means(), 5.0
-    got = _vector(attempt(means, 1, 3, beta), (2, 6), "the two queries")
+    got = _vector(attempt(means.clone(), 1, 3, beta), (2, 6), "the two queries")
     scores = got @ means.T  # (2, 4)
     lengths = got.norm(dim=1)
     wanted = torch.zeros(2, 4, dtype=torch.float64)
@@ -304,9 +308,9 @@ def check_first_head_weight(attempt: Callable) -> None:
         "that is the weight of the others": 1 - expected,
         "half of it: that is a's share in the mean of the two heads": expected / 2,
     }
-    _same_weights(attempt(NORMS, 4.0, 8), expected, "β = 4, n = 8, ε from -0.5 to 2.5", known)
+    _same_weights(attempt(NORMS.clone(), 4.0, 8), expected, "β = 4, n = 8, ε from -0.5 to 2.5", known)
     far = soft_lookup.two_head_weight(FAR, 300.0, 8)
-    _same_weights(attempt(FAR, 300.0, 8), far, "β = 300, n = 8, ε = -3, 1, 4", {})
+    _same_weights(attempt(FAR.clone(), 300.0, 8), far, "β = 300, n = 8, ε = -3, 1, 4", {})
 
 
 @exercise("switch_norm", soft_lookup.switch)

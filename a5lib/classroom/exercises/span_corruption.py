@@ -29,7 +29,16 @@ def check_truncate(attempt: Callable) -> None:
     _check_uniform(Counter(map(len, texts)), BLOCK, "truncation length")
     for block in (33, 128):  # 28 and 112: the bound is rounded down, and it follows the block
         _check_uniform(Counter(len(attempt(LONG, block, rng)) for _ in range(DRAWS)), block, "length")
+    _check_seeded(lambda rng: attempt(LONG, BLOCK, rng))
     _check_leaning(Counter(len(attempt(LONG, BLOCK, rng, 3)) for _ in range(DRAWS)))
+
+
+def _check_seeded(draw: Callable) -> None:
+    """Ten draws from generators with the same seed are the same."""
+    first, second = ([draw(rng) for _ in range(10)] for rng in (random.Random(7), random.Random(7)))
+    if first != second:
+        hint = "draw from rng only, not from the module random"
+        raise Wrong("the same generator gives two different results", first[:3], second[:3], hint)
 
 
 def _check_leaning(counts: Counter) -> None:
@@ -98,6 +107,7 @@ def check_choose_span(attempt: Callable) -> None:
                 f"the span of a text of {length} characters lies outside it", f"0 to {length}", (start, stop)
             )
     length = 40
+    _check_seeded(lambda rng: tuple(attempt(length, rng)))
     spans = [attempt(length, rng) for _ in range(DRAWS)]
     if any(not 0 <= start < stop <= length for start, stop in spans):
         odd = next(span for span in spans if not 0 <= span[0] < span[1] <= length)
@@ -136,6 +146,10 @@ def check_rearrange(attempt: Callable) -> None:
     _check_row(attempt("abcdef", 2, 4, 12), "ab⁇ef⁇cd□□□□", "cd")
     _check_row(attempt("abcdef", 0, 3, 12), "⁇def⁇abc□□□□", "abc")
     _check_row(attempt("abcd", 3, 4, 8), "abc⁇⁇d□□", "d")
+    got = attempt("abababab", 2, 4, 12)
+    if got != "ab⁇abab⁇ab□□":
+        hint = "go by start and stop; replace() and index() find another place with the same letters"
+        raise Wrong("wrong where the span's letters occur elsewhere, too", "ab⁇abab⁇ab□□", got, hint)
 
 
 def _check_row(got: str, expected: str, span: str) -> None:
@@ -187,7 +201,7 @@ def check_corrupt_span(attempt: Callable) -> None:
             raise Wrong("a string is expected", f"{BLOCK} characters", row)
         if len(row) != BLOCK or row.count(MASK) != 2:
             raise Wrong(f"{document!r}: the row should be {BLOCK} long with two masks", got=row)
-    for document, block in ((LONG, BLOCK), (LONG[:10], 128), (LONG, 128)):
+    for document, block in ((LONG, BLOCK), (LONG, 128), (LONG[:10], 128)):
         rows = [attempt(document, block, rng) for _ in range(DRAWS)]
         for row in rows:
             _check_restores(row, document, block)
