@@ -2,9 +2,9 @@
 
     python site/build.py [FOLDER]     # or: make site
 
-Nothing is executed, and the pages need no network: they show what is in notebooks/solved, and the library that
-draws formulas comes along. Every picture gets an alt text, and every link within the site is followed. The
-address of the repository comes from pyproject.toml.
+Nothing is executed: the pages show what is in notebooks/solved. They need no network, for the library that draws
+formulas comes along. Every picture gets an alt text, and every link within the site is followed. The address of
+the repository comes from pyproject.toml.
 """
 
 import importlib.util
@@ -48,7 +48,7 @@ def build(root: Path, site: Path) -> int:
         return 1
     copy_mathjax(site)
     broken = broken_links(site)
-    print("\n".join(broken) or f"{len(list(site.rglob('*.html')))} pages: {site / 'index.html'}")
+    print("\n".join(broken) or f"The site is in {site}: open {site / 'index.html'}")
     return 1 if broken else 0
 
 
@@ -64,52 +64,52 @@ def prepare(root: Path, pages: Path) -> None:
     solved = sorted((root / "notebooks/solved").glob("*.ipynb"))
     if not solved:
         raise InputError(f"{root / 'notebooks/solved'}: no notebook; run `make editions`")
-    titles = {}
+    titles, takes = {}, {}
     (pages / "notebooks").mkdir(parents=True, exist_ok=True)
     for path in solved:
         notebook = page(nbformat.read(path, as_version=4))
-        titles[path.stem] = title(notebook)
+        titles[path.stem], takes[path.stem] = opening(notebook)
         put(pages / "notebooks" / path.name, nbformat.writes(notebook))
-    for old in set((pages / "notebooks").glob("*.ipynb")) - {pages / "notebooks" / path.name for path in solved}:
-        old.unlink()
+    for old in (pages / "notebooks").glob("*.ipynb"):
+        if old.stem not in titles:
+            old.unlink()
     shutil.copytree(root / "figures", pages / "figures", dirs_exist_ok=True)
-    put(pages / "index.md", start_page(root, titles))
+    put(pages / "index.md", start_page(root, titles, takes))
 
 
 def page(notebook: "nbformat.NotebookNode") -> "nbformat.NotebookNode":
-    """A solved notebook as a page: a link in the badge's place, below the title; pictures with alt texts."""
-    badges = [cell for cell in notebook.cells if cell.cell_type == "markdown" and BADGE.fullmatch(cell.source.strip())]
-    notebook.cells = [cell for cell in notebook.cells if cell not in badges]
+    """A solved notebook as a page: its badge as a link below the title, set-up folded, alt texts."""
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
-    heading = "the notebook"
+    badge = next((cell for cell in notebook.cells if BADGE.fullmatch(cell.source.strip())), None)
+    notebook.cells = [cell for cell in notebook.cells if cell is not badge]
+    heading = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            if badges and cell.source.startswith("# "):
-                link = COLAB.format(BADGE.fullmatch(badges.pop().source.strip())[1])
-                cell.source = "\n\n".join([*cell.source.split("\n", 1)[:1], link, *cell.source.split("\n", 1)[1:]])
             heading = next(iter(re.findall(r"^#+ (.*)", cell.source, re.M)[::-1]), heading)
+            if badge and cell.source.startswith("# "):
+                name, _, text = cell.source.partition("\n")
+                cell.source = f"{name}\n\n{COLAB.format(BADGE.search(badge.source)[1])}\n\n{text}"
+                badge = None
         elif SETUP in cell.source:
             cell.metadata.setdefault("tags", []).append("hide-input")
-        elif any(PNG in output.get("data", {}) for output in cell.outputs):
-            cell.metadata["mystnb"] = {"image": {"alt": cell_alt(cell) or f"Figure of the section “{heading}”"}}
+        elif words := [output.metadata.get(PNG, {}).get("alt", "") for output in cell.outputs
+                       if PNG in output.get("data", {})]:  # fmt: skip
+            alt = " ".join(filter(None, words)) or f"Figure of the section “{heading}”"
+            cell.metadata["mystnb"] = {"image": {"alt": alt, "width": "100%"}}  # what has a width is a link
     return notebook
 
 
-def cell_alt(cell: "nbformat.NotebookNode") -> str:
-    """The words that a cell's pictures carry."""
-    words = [output.metadata.get(PNG, {}).get("alt") for output in cell.outputs if PNG in output.get("data", {})]
-    return " ".join(filter(None, words))
+def opening(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
+    """What a notebook's first cell says: its title, and how long it takes."""
+    text = next(cell.source for cell in notebook.cells if cell.source.startswith("# "))
+    takes = re.search(r"\*\*Takes\*\* (.*?)[.;]", text, re.S)
+    return text.split("\n")[0].removeprefix("# ").strip(), " ".join(takes[1].split()) if takes else ""
 
 
-def title(notebook: "nbformat.NotebookNode") -> str:
-    first = next(cell for cell in notebook.cells if cell.source.startswith("# "))
-    return first.source.split("\n")[0].removeprefix("# ").strip()
-
-
-def start_page(root: Path, titles: dict[str, str]) -> str:
+def start_page(root: Path, titles: dict[str, str], takes: dict[str, str]) -> str:
     """site/index.md with its {{words}} filled in, and the table of contents."""
     repository = repository_address(root)
-    listed = "\n".join(f"- [{name}](notebooks/{stem}.ipynb)" for stem, name in titles.items())
+    listed = "\n".join(f"- [{name}](notebooks/{stem}.ipynb) · {takes[stem]}" for stem, name in titles.items())
     words = {"repository": repository, "name": repository.rsplit("/", 1)[-1], "notebooks": listed}
     words |= {stem[:2]: f"notebooks/{stem}.ipynb" for stem in titles}
     text = (root / "site/index.md").read_text(encoding="utf-8")
@@ -154,7 +154,8 @@ class _Page(HTMLParser):
 
 def broken_links(site: Path) -> list[str]:
     """Links and pictures that lead to no file or no anchor of the site, or to an address of no known kind."""
-    found = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    files = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]  # no pages
+    found = {path: _Page(path.read_text(encoding="utf-8")) for path in files}
     return [f"{path.relative_to(site)}: {link}: {fault}" for path, page in found.items()
             for link in page.links for fault in _faults(site, path, link, found)]  # fmt: skip
 

@@ -12,7 +12,10 @@ language = "en"
 extensions = ["myst_nb"]
 
 nb_execution_mode = "off"  # a page shows what is in the notebook's file
+nb_ipywidgets_js = {}  # widgets need a kernel; their scripts would come from elsewhere
 nb_merge_streams = True
+nb_code_prompt_show = "Set-up, the same in every notebook"
+nb_code_prompt_hide = "Set-up, the same in every notebook"
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # a section may begin with a small heading, as `Predict` does
@@ -25,6 +28,7 @@ html_css_files = ["a5.css"]
 html_show_sourcelink = False
 html_copy_source = False
 mathjax_path = "mathjax/tex-chtml.js"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's device
 html_theme_options = {
     "repository_url": REPOSITORY,
     "repository_branch": "main",
@@ -32,6 +36,6 @@ html_theme_options = {
     "use_download_button": False,  # Sphinx's copy of a page; the notebooks are in the repository
     "use_fullscreen_button": False,
     "home_page_in_toc": True,
-    "show_toc_level": 2,
+    "navbar_persistent": [],  # the search stands at the side
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
 }

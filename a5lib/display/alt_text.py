@@ -89,8 +89,8 @@ def _lines(axes: Axes) -> list[str]:
     found = [(_public(str(line.get_label())), line) for line in axes.lines]
     found += [(_public(str(box.get_label())), box.lines[0]) for box in axes.containers
               if hasattr(box, "has_yerr") and box.lines[0] is not None]  # fmt: skip
-    named = [f"“{label}” {_course(line)}" for label, line in found if label]
-    nameless = [line for label, line in found if not label and len(line.get_xdata()) > 2]
+    named = [f"“{label}” {_course(line)}".strip() for label, line in found if label]
+    nameless = [line for label, line in found if not label and _is_curve(line)]
     if named:
         return [("Lines: " if len(named) > 1 else "Line: ") + ", ".join(named)]
     if len(nameless) > 1:
@@ -98,11 +98,17 @@ def _lines(axes: Axes) -> list[str]:
     return [f"A line {_course(line)}" for line in nameless]
 
 
+def _is_curve(line: Line2D) -> bool:
+    """Whether the line has a start and an end to tell of: it is no ring, and no mark at one place."""
+    x = np.asarray(line.get_xdata(), dtype=float)
+    return len(x) > 2 and bool(np.all(np.diff(x) > 0))
+
+
 def _course(line: Line2D) -> str:
     x, y = (np.asarray(data, dtype=float) for data in (line.get_xdata(), line.get_ydata()))
     y = y[np.isfinite(y)]
     if not len(y):
-        return "empty"
+        return ""  # drawn for the legend only
     if len(x) == 2 and x[0] == x[1]:
         return f"upright at {_number(x[0])}"
     first, last, low, high = y[0], y[-1], y.min(), y.max()
@@ -132,22 +138,27 @@ def _written(axes: Axes) -> str:
     """The words in a panel, line by line; single characters of a line are put together again."""
     rows: dict[float, list[Text]] = {}
     for text in axes.texts:
-        words = _plain(text.get_text())
+        words = _word(text)
         if words and not (axes.containers and NUMERAL.fullmatch(words)):  # a bar's value was told
             rows.setdefault(round(text.get_position()[1], 1), []).append(text)
     names = _names(axes.yaxis)
     lines = []
     for y, texts in rows.items():
         texts.sort(key=lambda text: text.get_position()[0])
-        words = [_plain(text.get_text()) for text in texts]
+        characters = all(len(text.get_text()) == 1 for text in texts)
+        line = ("" if characters else ", ").join(_word(text) for text in texts)
         label = names.get(y, names.get(y - 0.5, ""))
-        line = ("" if max(map(len, words)) == 1 else ", ").join(words)
         lines.append(f"{label}: {line}" if label else line)
     if axes.yaxis_inverted() is False and len(rows) > 1:
         lines = [line for _, line in sorted(zip(rows, lines, strict=True), key=lambda pair: -pair[0])]
     text = "; ".join(lines)
     text = text if len(text) <= MOST_WRITTEN else text[:MOST_WRITTEN].rsplit(" ", 1)[0] + " …"
     return f"Written in it: {text}" if text else ""
+
+
+def _word(text: Text) -> str:
+    """A text as one line; a single blank stays, as one character of a row of them."""
+    return text.get_text() if len(text.get_text()) == 1 else _plain(text.get_text())
 
 
 def _axis(axis: Axis, direction: str) -> str:
@@ -181,6 +192,8 @@ def _plain(text: str) -> str:
 
     def sign(match: re.Match) -> str:
         name = match[1]
+        if name in ",;:! ":
+            return " "
         if name in SIGNS:
             return SIGNS[name]
         try:
@@ -188,7 +201,7 @@ def _plain(text: str) -> str:
         except KeyError:
             return ""
 
-    text = re.sub(r"\\([A-Za-z]+|\|)", sign, text)
+    text = re.sub(r"\\([A-Za-z]+|[|,;:! ])", sign, text)
     return " ".join(re.sub(r"[${}\\]", "", text).split())
 
 
