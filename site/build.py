@@ -2,9 +2,9 @@
 
     python site/build.py [FOLDER]     # or: make site
 
-Nothing is executed: the pages show what is in notebooks/solved. They need no network, for the library that draws
-formulas comes along. Every picture gets an alt text, and every link within the site is followed. The address of
-the repository comes from pyproject.toml.
+Nothing is executed: the pages show what is in notebooks/solved. They need no network, for the library that
+draws formulas comes along. Every picture gets an alt text, and every link within the site is followed. The
+address of the repository comes from pyproject.toml.
 """
 
 import importlib.util

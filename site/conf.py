@@ -27,6 +27,7 @@ html_static_path = ["static"]
 html_css_files = ["a5.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_use_index = False  # the pages define no terms; the search finds words
 mathjax_path = "mathjax/tex-chtml.js"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's device
 html_theme_options = {

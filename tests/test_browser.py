@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -27,8 +26,6 @@ NEWS = {  # JupyterLab would ask, in a box over the page, whether to fetch them
     "file": "@jupyterlab/apputils-extension/notification.jupyterlab-settings",
     "off": {"fetchNews": "false", "checkForUpdates": False},
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 PATIENCE = 120_000  # milliseconds for any one thing to appear, on a machine that has other work
 
 # We ask JupyterLab, not the page: a far cell is drawn only once the browser has time, and the page calls the
@@ -135,15 +132,6 @@ def end(server):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
 def window(browser, lab):
     """A page with JupyterLab, and the list of what is amiss: an error, a request to another than `lab`."""
     amiss = []
@@ -177,7 +165,6 @@ def page(window):
 
 
 @pytest.mark.notebooks
-@pytest.mark.skipif(CHROMIUM is None, reason=f"no browser here: none of {', '.join(BROWSERS)} is installed")
 @by_notebook
 def test_every_control_of_a_widget_changes_its_picture(path, page, lab):
     notebook = without_outputs(path)
