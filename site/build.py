@@ -11,6 +11,7 @@ import importlib.util
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -44,8 +45,10 @@ def build(root: Path, site: Path) -> int:
     prepare(root, pages)
 
     options = ["-q", "-W", "--keep-going", "-c", str(ROOT / "site"), "-d", f"{pages}/.doctrees"]
-    if sphinx([*options, "-b", "html", str(pages), str(site)]):
-        return 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's: what the theme will have to change; Sphinx's own count
+        if sphinx([*options, "-b", "html", str(pages), str(site)]):
+            return 1
     copy_mathjax(site)
     broken = broken_links(site)
     print("\n".join(broken) or f"The site is in {site}: open {site / 'index.html'}")
