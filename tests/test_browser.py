@@ -71,6 +71,11 @@ def widget_cells(notebook):
     return [number for number, cell in cells if cell.cell_type == "code" and "explorer(" in cell.source]
 
 
+def plays(cell):
+    return cell.cell_type == "code" and "retrieval_game(" in cell.source
+
+
+GAME = next(path for path in SOLVED if any(map(plays, nbformat.read(path, 4).cells)))
 LIVE = next(path for path in SOLVED if path.stem == "07_pretraining")
 WITH_WIDGET = [path for path in SOLVED if widget_cells(nbformat.read(path, 4))]
 by_notebook = pytest.mark.parametrize("path", WITH_WIDGET, ids=lambda path: path.stem)
@@ -225,6 +230,31 @@ def test_a_training_curve_grows_while_the_model_trains_and_a_line_takes_its_plac
     steps = [int(re.search(r"step (\d+) of \d+, about \d+ s left", words)[1]) for words in curves]
     assert len(steps) > 1 and steps == sorted(set(steps)), curves
     assert page.evaluate(FAILED) == [] and cell.locator("img").count() == 0
+
+
+@pytest.mark.notebooks
+def test_the_guessing_game_is_played_with_mouse_and_keys_and_keeps_the_score(page, lab):
+    notebook = without_outputs(GAME)
+    game = next(number for number, cell in enumerate(notebook.cells) if plays(cell))
+    notebook.cells = notebook.cells[: game + 1]
+    nbformat.write(notebook, lab.folder / "game.ipynb")
+    run_all(page, "game.ipynb")
+    page.evaluate(f"{NOTEBOOK}.scrollToItem({game})")
+    cell = page.locator(f".jp-Cell[data-windowed-list-index='{game}']")
+    buttons = [cell.get_by_role("button", name=name) for name in ("retrieved", "made up")]
+    cards = int(re.search(r"^1 of (\d+)\.", cell.locator(".widget-html-content").first.inner_text())[1])
+    right = 0
+    for turn in range(1, cards + 1):
+        if turn <= 2:
+            buttons[turn % 2].press("Enter")
+        else:
+            buttons[turn % 2].click()
+        verdict = cell.get_by_text(re.compile(rf"Score: \d+ of {turn}\.$"))
+        verdict.wait_for()
+        right += verdict.inner_text().startswith("Right")
+        assert verdict.inner_text().endswith(f"Score: {right} of {turn}.")
+    cell.get_by_text(f"That was all: {right} of {cards}.").wait_for()
+    assert all(button.is_disabled() for button in buttons)
 
 
 def without_outputs(path):
