@@ -202,8 +202,8 @@ def test_every_control_of_a_widget_changes_its_picture(path, page, lab):
             assert redrawn(page, cell, there, control) != first
             assert redrawn(page, cell, back, control) == first, "the same values give another picture"
         for slider in cell.locator(".widget-slider").all()[:1]:
+            assert by_keys_alone(page, cell, slider) != first
             assert redrawn(page, cell, drag, slider) != first
-            by_keys_alone(page, cell, slider)
         for box in cell.locator(".widget-text:has(datalist)").all():
             assert redrawn(page, cell, write("Where was Ada Quill born?"), box) != first
             (message,) = answer(page, cell, write("Where was Ada 🦀 born?"), box)
@@ -314,17 +314,14 @@ def drag(slider):
 
 
 def by_keys_alone(page, cell, slider):
-    """With Tab to the slider, from what stands before it, and with an arrow key to another picture."""
-    before = digest(cell)
+    """With Tab to the slider, from the cell that it is in, and one step; the digest of the picture that comes."""
     cell.evaluate("cell => { cell.focus(); }")
     handle = slider.locator(".noUi-handle").element_handle()
     for _ in range(20):
         page.keyboard.press("Tab")
         if handle.evaluate("handle => handle === document.activeElement"):
             break
-    now, high = (handle.get_attribute(f"aria-value{which}") for which in ("now", "max"))
-    key = "ArrowLeft" if now == high else "ArrowRight"
-    assert redrawn(page, cell, lambda _: page.keyboard.press(key), slider) != before
+    return redrawn(page, cell, lambda _: page.keyboard.press("ArrowRight"), slider)
 
 
 def choose(number):
