@@ -18,7 +18,6 @@ nb_code_prompt_show = "Set-up, the same in every notebook"
 nb_code_prompt_hide = "Set-up, the same in every notebook"
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]  # a section may begin with a small heading, as `Predict` does
 
 html_theme = "sphinx_book_theme"
 html_title = "A5 · How a Transformer stores facts"

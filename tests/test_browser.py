@@ -314,7 +314,7 @@ def drag(slider):
 
 
 def by_keys_alone(page, cell, slider):
-    """With Tab to the slider, from the cell that it is in, and one step; the digest of the picture that comes."""
+    """With Tab to the slider, from the cell around it, and one step; the digest of the picture that comes."""
     cell.evaluate("cell => { cell.focus(); }")
     handle = slider.locator(".noUi-handle").element_handle()
     for _ in range(20):
