@@ -170,11 +170,13 @@ def roc_curve(signal: Sequence[float], right: Sequence[bool]) -> tuple[np.ndarra
 def risk_coverage(signal: Sequence[float], right: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
     """Shares (answered, wrong among them), when only the surest k answers are given, k = 1 to N.
 
-    Answers with equal signals come in the order in which they stand.
+    Of answers with equal signals any may come first: the mean over all their orders.
     """
-    order = np.argsort(-np.asarray(signal, dtype=float), kind="stable")
-    k = np.arange(1, len(order) + 1)
-    return k / len(k), np.cumsum(~np.asarray(right, dtype=bool)[order]) / k
+    values, wrong = np.asarray(signal, dtype=float), ~np.asarray(right, dtype=bool)
+    _, group = np.unique(-values, return_inverse=True)  # 0 for the surest
+    expected = np.bincount(group, wrong) / np.bincount(group)  # of one answer of the group
+    k = np.arange(1, len(values) + 1)
+    return k / len(k), np.cumsum(expected[np.sort(group)]) / k
 
 
 # Does a confidence mean what it says?

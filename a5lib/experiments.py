@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from a5lib.errors import InputError, run_command
-from a5lib.files import versions, write_json, write_text
+from a5lib.files import read_json, versions, write_json, write_text
 from a5lib.model import WITH_BOTTLENECK
 from a5lib.pipeline import Pipeline, Stage
 from a5lib.recipes import choose_profile
@@ -156,6 +156,15 @@ def _measured(a5: Pipeline, pretrained: Stage) -> Row:
         "loss": round(pretrained.history[-1]["loss"], 4),
         "seconds": pretrained.seconds,
     }
+
+
+def rows_of(name: str) -> list[Row]:
+    """The rows of figures/NAME.json; where it is missing none, and a line that says how to make it."""
+    path = ROOT / "figures" / f"{name}.json"
+    if path.is_file():
+        return read_json(path)["rows"]
+    print(f"figures/{name}.json is missing. This makes it: python -m a5lib.experiments {name}")
+    return []
 
 
 def run_experiment(name: str, profile: str, data: str, seeds: Sequence[int], runs: Path, path: Path) -> None:

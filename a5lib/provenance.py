@@ -124,7 +124,7 @@ def agreement(found: Sequence[Collection], answers: Sequence) -> tuple[int, floa
     """
     n = len(answers)
     hits = [sum(answers[(i + k) % n] in places for i, places in enumerate(found)) for k in range(n)]
-    return hits[0], 100 * sum(hits[1:]) / max(1, n * (n - 1))
+    return sum(hits[:1]), 100 * sum(hits[1:]) / max(1, n * (n - 1))
 
 
 def edits(a: str, b: str) -> int:

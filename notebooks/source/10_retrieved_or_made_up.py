@@ -134,26 +134,15 @@ choices_forms = {
 my_guess_for_forms = None  # "a", "b" or "c"
 
 # %%
-from a5lib.experiments import ROOT
-from a5lib.files import read_json
-
-
-def experiment(name):
-    """The rows of figures/NAME.json, or none, and how to make them."""
-    path = ROOT / "figures" / f"{name}.json"
-    if path.is_file():
-        return read_json(path)["rows"]
-    print(f"figures/{name}.json is missing. This makes it: python -m a5lib.experiments {name}")
-    return []
-
-
 def percent_right(runs):
     """How much several groups answer right, together."""
     return 100 * sum(run["correct"] for run in runs) / max(1, sum(run["total"] for run in runs))
 
 
 # %%
-dealt = experiment("exposures")
+from a5lib.experiments import rows_of
+
+dealt = rows_of("exposures")
 if dealt:
     often = [row for row in dealt if row["exposures"] > 80 and not row["city_first"]]
     one, four = (percent_right([r for r in often if r["phrasings"] == n]) for n in (1, 4))
@@ -503,8 +492,9 @@ errors_left = check("errors_left", errors_left)
 # </details>
 #
 # ### Predict
-# People in no line ask, too. So let the model answer all of dev and all in no line, and give only the surer half
-# of its answers by its best signal. What share of those is wrong, in percent?
+# Questions come about people in no line, too. So let the model answer all of dev and all in no line, and give only the
+# surer half of its answers: sure first by its sentences, and where these are equal by its probability. What share of
+# those is wrong, in percent?
 
 # %%
 my_guess_for_errors_left = None
@@ -513,33 +503,33 @@ my_guess_for_errors_left = None
 from a5lib.confidence import risk_coverage
 
 names_unseen = [name_of(question) for question in unseen]
-everybody = {"probability": np.concatenate([sure, sure_unseen])}
 again = agreement_of_sentences(model, a5.vocab, names_unseen, on_unseen.predictions)
-everybody["sentences"] = np.concatenate([signals["sentences"], again])
-both = everybody["sentences"] + everybody["probability"] / 100
-everybody["sentences, then probability"] = both
+probability = np.concatenate([sure, sure_unseen])
+sentences = np.concatenate([signals["sentences"], again])
+everybody = {"probability": probability, "sentences": sentences + probability / 100}
 lucky = [q.place == answer for q, answer in zip(unseen, on_unseen.predictions)]
 right_all = np.concatenate([right, lucky]).astype(bool)
 
 # %%
 left = {name: errors_left(list(s), list(right_all), 0.5) for name, s in everybody.items()}
-surest = min(left, key=left.get)
-confront(a5, "10 wrong in the surer half", my_guess_for_errors_left, 100 * left[surest], "%")
+in_half = 100 * left["sentences"]
+confront(a5, "10 wrong in the surer half", my_guess_for_errors_left, in_half, "%")
 for name, wrong in {"all answers": 1 - right_all.mean(), **left}.items():
-    print(f"{name:28} {100 * wrong:5.1f} % wrong")
+    print(f"{name:12} {100 * wrong:5.1f} % wrong")
 
 # %% tags=["figure:abstention"]
 from a5lib.display.retrieved import risk_figure
 
 curves = {name: risk_coverage(signal, right_all) for name, signal in everybody.items()}
-risk_figure(curves, {"the share of people in a line": len(dev) / len(right_all)})
+risk_figure(curves, {"so many stand in a line": len(dev) / len(right_all)})
 
 # %% [markdown]
 # <details><summary>Explain: is the matter settled, then?</summary>
 #
-# No. Silence helps: fewer of the answers given are wrong. But even among the surest some are made up, and for that much
-# of what the model does know is held back. No threshold separates the two kinds, because they are no two kinds for the model:
-# it computes the likeliest next character, with a line behind it or without.
+# No. Silence helps: fewer of the answers given are wrong. But even among the surest some are made up, and much of what
+# the model does know is held back for that. (The left ends of the curves are a handful of answers each; do not read
+# much into their spikes.) No threshold separates the two kinds, because they are no two kinds for the model: it computes
+# the likeliest next character, with a line behind it or without.
 #
 # </details>
 
@@ -733,9 +723,11 @@ print(f"a city of a region: {own.mean():.0f} % of the answers if the name has it
 # <details><summary>Explain: how does it invent?</summary>
 #
 # As it remembers. A name is a key; an unknown one fits several stored keys a little, and those that it fits best
-# answer. The first name comes first in the text, and by the time the model reads the family name it has already narrowed
-# down who is meant: a family name that fits none of them is overruled. So people who share a first name lend their places. The look works
-# through the same door: letters and endings of a region bring up people of that region. The prior is what is left when nothing fits.
+# answer. A first name is shared by three people here, a family name by fewer, and many family names differ in one ending.
+# So people of the same first name lend their places, above all if their family names begin alike. With another family
+# name, other namesakes come forward: that is why many answers change and the namesakes' share stays high. The look
+# works through the same door: letters and endings of a region bring up people of that region. The prior is what is left
+# where nothing fits.
 #
 # </details>
 #
@@ -777,9 +769,10 @@ explorer(show_answer, suggestions, "Question", free_text=True)
 # %% [markdown] tags=["written:3c"]
 # ### BEGIN SOLUTION
 # *Answer to 3c.* It answers with what it knows about people whose names are like this one: above all those with
-# the same first name, less so those of the same family name or of the same look, and the frequent cities otherwise. The interventions
-# show that it is the cause: with another family name many answers stay, with another first name hardly any
-# do, and when the naming is swapped the answers move towards the region that the name sounds like.
+# the same first name, less so those of the same family name or of the same look, and the frequent cities otherwise. The
+# interventions show that these are causes. Names put together from two people get the birthplace of the one who gave
+# the first name several times as often as that of the one who gave the family name, and both more often than by
+# chance; and when the naming is swapped, the answers move towards the region that the name sounds like.
 #
 # That is a stereotype about a private person, given out as a fact. Example: a company lets such a model fill in
 # missing origins of applicants. Somebody with a first name that is common among people from another country is entered

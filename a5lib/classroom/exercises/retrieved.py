@@ -124,7 +124,7 @@ def check_errors_left(attempt: Callable) -> None:
         "from 0 to 1, not in percent": 25.0,
     }
     if abs(got - 3 / 4) < 1e-6:  # two mistakes meet here: another case tells them apart
-        least = _number(attempt([1, 2, 3, 4], [False, False, True, True], 0.5), "a share") > 0.5
+        least = _number(attempt([1, 2, 3, 4], [False, False, False, True], 0.5), "a share") > 0.5
         which = "the surest are" if least else "this is the share of right"
         raise Wrong(next(m for m in mistakes if m.startswith(which)), "0.25", "0.75")
     _compare(got, 1 / 4, mistakes, f"signal {signal}, right {right}, share 0.5")

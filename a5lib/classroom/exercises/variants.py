@@ -90,7 +90,7 @@ def equal_passes(phrasings: int, usual_phrasings: int = 4, usual_passes: float =
 @exercise("equal_passes", 0, equal_passes)
 def check_equal_passes(attempt: Callable) -> None:
     """Lines times passes is what is held equal."""
-    for phrasings, usual_phrasings, usual_passes in ((1, 4, 27), (8, 4, 27), (2, 6, 10)):
+    for phrasings, usual_phrasings, usual_passes in ((8, 4, 27), (1, 4, 27), (2, 6, 10)):
         expected = usual_phrasings * usual_passes / phrasings
         got = attempt(phrasings, usual_phrasings, usual_passes)
         case = f"{phrasings} phrasings, usually {usual_phrasings} in {usual_passes} passes"

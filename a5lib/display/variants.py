@@ -1,0 +1,171 @@
+"""Figures of notebook 11: a synthesizer's scores, rotary positions, all variants, phrasings, and the recap.
+
+Letters: T length, D head size.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from a5lib.complexity.exponents import t_quantile
+from a5lib.display.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED
+from a5lib.evaluation import wilson_interval
+
+LOOKS = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "D"), (RED, "-.", "^"), (PURPLE, "-", "v"))
+Row = Mapping[str, Any]
+
+
+def _panel(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def weight_bars(weights: Mapping[str, Sequence[Sequence[float]]], texts: Sequence[str]) -> Figure:
+    """What the last position reads in two texts of one length: a panel a layer, a colour for each text."""
+    figure = Figure(figsize=(8.4, 1.9 * len(weights) + 0.4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(len(weights), 1, sharex=True))
+    for axes, (name, rows) in zip(panels, weights.items(), strict=True):
+        for i, (row, text, colour) in enumerate(zip(rows, texts, (BLUE, ORANGE), strict=True)):
+            x = np.arange(len(row)) + (i - 0.5) * 0.38
+            axes.bar(x, row, width=0.38, color=colour, label=text, hatch="//" * i, edgecolor="white")
+        axes.set(title=name, ylabel="weight")
+        axes.grid(axis="x", visible=False)
+    labels = [a if a == b else f"{a}\n{b}" for a, b in zip(*texts, strict=True)]
+    panels[-1].set_xticks(range(len(labels)), labels, family="monospace")
+    panels[-1].set_xlabel("the character at each position; where there are two, the second text's below")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8.5)
+    return figure
+
+
+def lookup_curves(curves: Mapping[str, Sequence[float]], every: int, chance: float) -> Figure:
+    """Accuracy (%) on fresh batches while learning to look up, one line a layer; `chance` (%) dashed."""
+    figure, axes = _panel(7, 3.1)
+    for (name, values), (colour, dash, _) in zip(curves.items(), LOOKS, strict=False):
+        axes.plot(every * np.arange(1, len(values) + 1), values, dash, color=colour, label=name)
+    label = f"guessing one of the values: {chance:.0f} %"
+    axes.axhline(chance, color=GREY, linestyle=(0, (1, 2)), label=label)
+    axes.set(xlabel="step", ylabel="looked up right (%)", ylim=(0, 104), title="Look-up with one layer")
+    axes.legend(fontsize=9, loc="center right")
+    return figure
+
+
+def rotation_arrows(turned: np.ndarray, angles: np.ndarray) -> Figure:
+    """The pairs of one vector at positions 0 to T-1, (T, D/2, 2): a panel a pair, an arrow a position."""
+    T, pairs, _ = turned.shape
+    figure = Figure(figsize=(2.5 * pairs, 2.9), layout="constrained")
+    for i, axes in enumerate(np.atleast_1d(figure.subplots(1, pairs))):
+        size = 1.15 * np.abs(turned[:, i]).max() * 2**0.5
+        for t in range(T):
+            shade = 0.25 + 0.75 * t / max(1, T - 1)
+            look = {"color": BLUE, "alpha": shade, "linewidth": 1.6}
+            axes.annotate("", turned[t, i], (0, 0), arrowprops={"arrowstyle": "-|>", **look})
+            if angles[T - 1, i] > 0.6:  # else the arrows are too close to be told apart
+                axes.annotate(str(t), turned[t, i] * 1.14, fontsize=8, ha="center", va="center", color=INK)
+        if angles[T - 1, i] <= 0.6:
+            axes.annotate(f"0 to {T - 1}", turned[0, i] * 1.25, fontsize=8, ha="center", va="center")
+        axes.set(xlim=(-size, size), ylim=(-size, size), aspect="equal", xticks=[], yticks=[])
+        axes.set_title(f"pair {i}: {angles[1, i]:.3g} rad a step", fontsize=9.5)
+        axes.axhline(0, color=GREY, linewidth=0.6)
+        axes.axvline(0, color=GREY, linewidth=0.6)
+        axes.set_xlabel(f"number {2 * i}")
+        axes.set_ylabel(f"number {2 * i + 1}")
+    return figure
+
+
+def score_matrices(matrices: Mapping[str, np.ndarray]) -> Figure:
+    """Scores of one query with one key, for all pairs of positions, side by side."""
+    figure = Figure(figsize=(4.0 * len(matrices), 3.5), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(matrices)))
+    for axes, (name, scores) in zip(panels, matrices.items(), strict=True):
+        limit = np.abs(scores).max()
+        image = axes.imshow(scores, cmap="PuOr", vmin=-limit, vmax=limit)
+        axes.set(xlabel="where the key stands", ylabel="where the query stands", title=name)
+        axes.grid(visible=False)
+        figure.colorbar(image, ax=axes, label="score", shrink=0.85)
+    return figure
+
+
+# From the experiments.
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean of a few runs, and how far its 95 % interval reaches (Student's t); nan for a single run."""
+    mean, n = float(np.mean(values)), len(values)
+    return mean, t_quantile(n - 1) * float(np.std(values, ddof=1)) / n**0.5 if n > 1 else float("nan")
+
+
+def accuracies(rows: Sequence[Row], **wanted: Any) -> list[float]:
+    """The accuracies (%) of the runs with these fields, one a seed."""
+    return [100 * r["correct"] / r["total"] for r in rows if all(r[k] == v for k, v in wanted.items())]
+
+
+def variant_scores(rows: Sequence[Row], baseline: float) -> Figure:
+    """A dot for each run of each variant; bars: the mean with its interval over seeds. `baseline` is in %."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    figure, axes = _panel(7.4, 0.52 * len(names) + 1.2)
+    for i, name in enumerate(names):
+        runs = accuracies(rows, variant=name)
+        mean, reach = mean_interval(runs)
+        if reach == reach:
+            low, high = max(0.0, mean - reach), min(100.0, mean + reach)
+            axes.plot([low, high], [i, i], color=GREY, linewidth=7, alpha=0.45, solid_capstyle="butt")
+        axes.plot([mean] * 2, [i - 0.3, i + 0.3], color=INK, linewidth=2)
+        axes.scatter(runs, [i] * len(runs), s=34, color=BLUE, zorder=3, edgecolor="white")
+        spread = f" ± {reach:.1f}" if reach == reach else ""
+        axes.text(101, i, f"{mean:.1f}{spread}", va="center", fontsize=9)
+    label = f"always London: {baseline:.1f} %"
+    axes.axvline(baseline, color=RED, linestyle="--", linewidth=1.2, label=label)
+    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 118), xticks=range(0, 101, 20))
+    axes.set(xlabel="correct on dev (%): a dot for each seed, mean and 95 % interval", title="The variants")
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def phrasing_figure(rows: Sequence[Row], baseline: float) -> Figure:
+    """Accuracy against phrasings at equal exposures: a dot a seed, Wilson's interval of all together."""
+    figure, axes = _panel(7, 3.2)
+    counts = sorted({row["phrasings"] for row in rows})
+    means = []
+    for n in counts:
+        runs = [row for row in rows if row["phrasings"] == n]
+        right, asked = sum(r["correct"] for r in runs), sum(r["total"] for r in runs)
+        low, high = wilson_interval(right, asked)
+        means.append(100 * right / asked)
+        axes.plot([n, n], [low, high], color=INK, linewidth=1.2, marker="_")
+        axes.scatter([n] * len(runs), accuracies(runs), s=34, color=BLUE, zorder=3, edgecolor="white")
+    axes.plot(counts, means, color=BLUE, linewidth=1.4, linestyle="--")
+    axes.axhline(baseline, color=RED, linestyle="--", linewidth=1.2, label="always London")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, [str(n) for n in counts])
+    axes.set(xlabel="different sentences about each person", ylabel="correct on dev (%)", ylim=(0, 100))
+    axes.set_title(f"Each fact read {rows[0]['exposures']:.0f} times")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def recap_table(predictions: Mapping[str, Row], most: int = 60) -> Figure:
+    """Predictions beside what came out, one a row; those that the reader made in front of a dark mark."""
+    items = list(predictions.items())[:most]
+    figure, axes = _panel(8.6, 0.235 * len(items) + 0.7)
+    axes.axis("off")
+    heads = ("notebook and question", "you predicted", "came out")
+    for x, head in zip((0.03, 0.6, 0.82), heads, strict=True):
+        axes.text(x, -0.9, head, weight="bold", fontsize=9, va="center")
+    for r, (name, row) in enumerate(items):
+        made = row["predicted"] is not None
+        cells = (name, _said(row["predicted"], row["unit"]), _said(row["measured"], row["unit"]))
+        axes.text(0.0, r, "●" if made else "○", fontsize=8, va="center", color=BLUE if made else GREY)
+        for x, text in zip((0.03, 0.6, 0.82), cells, strict=True):
+            axes.text(x, r, text, fontsize=8.5, va="center", color=INK if made or x != 0.6 else GREY)
+    axes.set(xlim=(0, 1), ylim=(len(items) - 0.4, -1.6))
+    return figure
+
+
+def _said(value: Any, unit: str) -> str:
+    if value is None:
+        return "no prediction"
+    return f"{value:.4g} {unit}".strip() if isinstance(value, int | float) else str(value)
