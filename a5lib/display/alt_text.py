@@ -40,7 +40,8 @@ def alt_text(figure: Figure) -> str:
     words = [*titles, *(_panel(axes) for axes in panels[:MOST_PANELS])]
     if len(panels) > MOST_PANELS:
         words.append(f"{len(panels)} panels in all")
-    words += [f"Colour: {label}" for bar in bars if (label := _plain(bar.get_ylabel() or bar.get_xlabel()))]
+    scales = dict.fromkeys(_plain(bar.get_ylabel() or bar.get_xlabel()) for bar in bars)
+    words += [f"Colour: {scale}" for scale in scales if scale]
     text = _sentences(words) or f"A figure of {len(panels)} panels."
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1].rstrip() + "…"
 
