@@ -105,7 +105,7 @@ def page(notebook: "nbformat.NotebookNode") -> "nbformat.NotebookNode":
 def opening(notebook: "nbformat.NotebookNode") -> tuple[str, str]:
     """What a notebook's first cell says: its title, and how long it takes."""
     text = next(cell.source for cell in notebook.cells if cell.source.startswith("# "))
-    takes = re.search(r"\*\*Takes\*\* (.*?)[.;]", text, re.S)
+    takes = re.search(r"\*\*Takes\*\* (.*?)(?: of\s+yours)?[.;]", text, re.S)
     return text.split("\n")[0].removeprefix("# ").strip(), " ".join(takes[1].split()) if takes else ""
 
 

@@ -49,7 +49,7 @@ def test_a_page_has_its_link_below_the_title_and_an_alt_text_for_each_picture():
     assert 'href="https://colab.research.google.com/github/o/r/n.ipynb"' in notebook.cells[0].source
     alts = [cell.metadata["mystnb"]["image"]["alt"] for cell in notebook.cells if cell.cell_type == "code"]
     assert alts == ["Two trees.", "Figure of the section “Trees”"]
-    assert BUILD.opening(notebook) == ("01 · One", "5 minutes of yours")
+    assert BUILD.opening(notebook) == ("01 · One", "5 minutes")
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
