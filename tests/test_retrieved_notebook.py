@@ -407,8 +407,8 @@ def test_cards_are_what_they_say_and_guesses_are_scored():
         place = {QUESTION.format("Bo Fry"): "Rome"}.get(card.question, "Oslo")
         assert card.answer == place or card.kind == figures.INVENTED
     numbers = [i for i, card in enumerate(CARDS, 1) if card.retrieved]
-    assert figures.score_of(CARDS, numbers) == 4 and figures.score_of(CARDS, None) is None
-    assert figures.score_of(CARDS, []) == 2 and figures.score_of(CARDS, [1, 2, 3, 4]) == 2
+    assert figures.score_of(numbers, CARDS) == 4 and figures.score_of(None, CARDS) is None
+    assert figures.score_of([], CARDS) == 2 and figures.score_of([1, 2, 3, 4], CARDS) == 2
     assert figures.deal_cards(PEOPLE, [""] * 4, [], [], 4, seed=0)[0].kind == figures.CONFUSED
 
 

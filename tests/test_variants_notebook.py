@@ -164,7 +164,7 @@ WORLDS = [{"phrasings": n, "exposures": 108.0, "correct": 5 * n, "total": 50} fo
 ANGLES = rotary_angles(6, 4)
 PREDICTIONS = {
     "01 a": {"predicted": 3.14159, "measured": 4, "unit": "%"},
-    "02 b": {"predicted": None, "measured": "c", "unit": ""},
+    "02 b": {"predicted": None, "measured": "c", "unit": "", "choices": {"c": "neither"}},
 }
 
 
@@ -192,7 +192,7 @@ CASES = {
         ["81.0 ± 12.7", "18.0", "vanilla", "synthesizer", "always London: 6.7 %"],
     ),
     "phrasings": (figures.phrasing_figure(WORLDS, 6.7), ["Each fact read 108 times", "1", "8"]),
-    "recap": (figures.recap_table(PREDICTIONS), ["3.142 %", "4 %", "no prediction", "c", "●", "○"]),
+    "recap": (figures.recap_table(PREDICTIONS), ["3.142 %", "4 %", "no prediction", "neither", "●", "○"]),
 }
 
 

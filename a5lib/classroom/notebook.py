@@ -39,7 +39,8 @@ def confront(
         prediction = None
     path = mine_folder(a5) / "predictions.json"
     known = read_json(path) if path.is_file() else {}
-    write_json(path, known | {name: {"predicted": prediction, "measured": measured, "unit": unit}})
+    remembered = {"predicted": prediction, "measured": measured, "unit": unit}
+    write_json(path, known | {name: remembered | ({"choices": dict(choices)} if choices else {})})
     shown = [_shown(value, unit, choices or {}) for value in (prediction, measured)]
     said = "You made no prediction." if prediction is None else f"You predicted {shown[0]}."
     print(f"{said} Measured: {shown[1]}.")

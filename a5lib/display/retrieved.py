@@ -43,11 +43,12 @@ def group_bars(groups: Mapping[str, tuple[int, int]], prior: float, title: str) 
 def exposure_lines(rows: Sequence[Mapping], prior: float) -> Figure:
     """Accuracy against how often a fact was read, one line for each number of phrasings; seeds are pooled."""
     figure, axes = _panel(7, 3.4)
-    for phrasings, (colour, dash, marker) in zip(sorted({r["phrasings"] for r in rows}), LOOKS, strict=False):
+    kinds = sorted({r["phrasings"] for r in rows})
+    for i, (phrasings, (colour, dash, marker)) in enumerate(zip(kinds, LOOKS, strict=False)):
         here = [r for r in rows if r["phrasings"] == phrasings and not r["city_first"]]
         x = sorted({r["exposures"] for r in here})
         shares, errors = _pooled([[r for r in here if r["exposures"] == e] for e in x])
-        x_drawn = [e * 1.03 ** (phrasings - 2) for e in x]  # a little apart, for the intervals to be seen
+        x_drawn = [e * 1.03 ** (i - 1.5) for e in x]  # a little apart, for the intervals to be seen
         label = f"{phrasings} phrasing{'s' * (phrasings > 1)}"
         axes.errorbar(x_drawn, shares, yerr=errors, color=colour, linestyle=dash, marker=marker, capsize=3,
                       markersize=5, label=label)  # fmt: skip
@@ -127,7 +128,7 @@ def card_table(cards: Sequence[Card], reveal: bool = False) -> Figure:
     return figure
 
 
-def score_of(cards: Sequence[Card], guessed: Sequence[int] | None) -> int | None:
+def score_of(guessed: Sequence[int] | None, cards: Sequence[Card]) -> int | None:
     """How many cards are told right, if those with the numbers in `guessed` (from 1) are called retrieved."""
     if guessed is None:
         return None

@@ -121,7 +121,7 @@ def variant_scores(rows: Sequence[Row], baseline: float) -> Figure:
     axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 118), xticks=range(0, 101, 20))
     axes.set(xlabel="correct on dev (%): a dot for each seed, mean and 95 % interval", title="The variants")
     axes.invert_yaxis()
-    axes.legend(fontsize=8, loc="lower right")
+    figure.legend(fontsize=8, loc="outside upper right")
     return figure
 
 
@@ -147,25 +147,31 @@ def phrasing_figure(rows: Sequence[Row], baseline: float) -> Figure:
     return figure
 
 
-def recap_table(predictions: Mapping[str, Row], most: int = 60) -> Figure:
-    """Predictions beside what came out, one a row; those that the reader made in front of a dark mark."""
-    items = list(predictions.items())[:most]
-    figure, axes = _panel(8.6, 0.235 * len(items) + 0.7)
+def recap_table(predictions: Mapping[str, Row]) -> Figure:
+    """Predictions beside what came out, notebook by notebook; a full dot before those that were made."""
+    items = sorted(predictions.items(), key=lambda item: item[0][:2])  # and as they came within a notebook
+    figure, axes = _panel(9.4, 0.22 * len(items) + 0.7)
     axes.axis("off")
     heads = ("notebook and question", "you predicted", "came out")
-    for x, head in zip((0.03, 0.6, 0.82), heads, strict=True):
+    columns = (0.03, 0.4, 0.7)
+    for x, head in zip(columns, heads, strict=True):
         axes.text(x, -0.9, head, weight="bold", fontsize=9, va="center")
     for r, (name, row) in enumerate(items):
         made = row["predicted"] is not None
-        cells = (name, _said(row["predicted"], row["unit"]), _said(row["measured"], row["unit"]))
+        cells = (name, _said(row, "predicted"), _said(row, "measured"))
         axes.text(0.0, r, "●" if made else "○", fontsize=8, va="center", color=BLUE if made else GREY)
-        for x, text in zip((0.03, 0.6, 0.82), cells, strict=True):
-            axes.text(x, r, text, fontsize=8.5, va="center", color=INK if made or x != 0.6 else GREY)
+        for x, text in zip(columns, cells, strict=True):
+            colour = GREY if x == columns[1] and not made else INK
+            axes.text(x, r, text, fontsize=8.5, va="center", color=colour)
     axes.set(xlim=(0, 1), ylim=(len(items) - 0.4, -1.6))
     return figure
 
 
-def _said(value: Any, unit: str) -> str:
+def _said(row: Row, which: str) -> str:
+    value = row[which]
     if value is None:
         return "no prediction"
-    return f"{value:.4g} {unit}".strip() if isinstance(value, int | float) else str(value)
+    if isinstance(value, int | float):
+        return f"{value:.4g} {row['unit']}".strip()
+    text = row.get("choices", {}).get(value, str(value))
+    return text if len(text) <= 44 else text[:43] + "…"
