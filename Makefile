@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SITE_READY := $(VENV)/.site-ready
 
 # A kernel named python3 in the user's own Jupyter folder must not win over the environment's.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -13,7 +14,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab
+.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
@@ -27,6 +28,7 @@ help:
 	@echo "make lint        ruff"
 	@echo "make data        write the embedded worlds in data/ anew"
 	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make site        the solved notebooks as a web site, in build/site; runs nothing"
 	@echo "make setup       only set up .venv (every target does this by itself)"
 
 setup: $(READY)
@@ -109,3 +111,11 @@ data: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+# What the site needs is installed when it is first asked for: nothing else needs it.
+$(SITE_READY): requirements-site.txt $(READY)
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --requirement requirements-site.txt
+	@touch $@
+
+site: $(SITE_READY)
+	$(BIN)/python site/build.py
