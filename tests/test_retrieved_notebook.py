@@ -9,6 +9,8 @@ import torch
 from conftest import tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
+from solutions.beyond import RIGHT as SOLUTIONS
+from solutions.beyond import WRONG
 
 from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run_check
 from a5lib.classroom.exercises import retrieved as reference
@@ -47,8 +49,6 @@ from a5lib.provenance import (
     what_is_told,
 )
 from a5lib.vocab import MASK_ID, CharVocab
-from solutions.beyond import RIGHT as SOLUTIONS
-from solutions.beyond import WRONG
 
 QUICK = Corpus(project_data() / "quick")
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from solutions.beyond import RIGHT, WRONG
 
 from a5lib import experiments
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
@@ -13,7 +14,6 @@ from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run
 from a5lib.display import variants as figures
 from a5lib.experiments import rows_of
 from a5lib.variants import rotary_angles
-from solutions.beyond import RIGHT, WRONG
 
 EXERCISES_HERE = ("rotate", "synthesizer_scores", "equal_passes")
 MISTAKES = [row for row in WRONG if row[0] in EXERCISES_HERE]
