@@ -56,6 +56,22 @@ def left(order=lambda s: -s, counted=lambda r: not r, base=len):
     return attempt
 
 
+def auroc_in_torch(signal, right):
+    s, r = torch.tensor(signal, dtype=torch.float32), torch.tensor(right)
+    return (0.5 + 0.5 * (s[r][:, None] - s[~r][None]).sign()).mean()
+
+
+def calibration_in_torch(confidence, right):
+    c, r = torch.tensor(confidence), torch.tensor(right).float()
+    which = (c * 10).long().clamp(max=9)
+    return torch.zeros(10).index_add(0, which, c - r).abs().sum() / len(c)
+
+
+def errors_in_torch(signal, right, share):
+    kept = torch.tensor(signal).float().topk(round(share * len(signal))).indices
+    return (~torch.tensor(right)[kept]).float().mean()
+
+
 # Notebook 11.
 
 
@@ -122,15 +138,18 @@ RIGHT = {
     "auroc": [
         auroc,
         by_ranks,
+        auroc_in_torch,
         pairs(lambda a, b: (a > b) + (a == b) / 2),
     ],
     "calibration_error": [
         calibration_error,
         ece_by_masks,
+        calibration_in_torch,
         ece(),
     ],
     "errors_left": [
         left(),
+        errors_in_torch,
         lambda s, r, share: 1 - np.mean(np.array(r)[np.argsort(s)[::-1][: int(share * len(s))]]),
         lambda s, r, share: risk_coverage(s, r)[1][round(share * len(s)) - 1],
     ],
@@ -150,6 +169,7 @@ RIGHT = {
         lambda n, usual, passes: usual * passes / n,
         lambda n, usual=4, passes=27: passes * (usual / n),
         lambda n, usual, passes: np.float64(usual) * passes / n,
+        lambda n, usual, passes: torch.tensor(usual * passes / n),
     ],
 }  # fmt: skip
 WRONG = [
@@ -201,5 +221,5 @@ WRONG = [
     ("equal_passes", lambda n, usual, passes: passes / n, "more than one line a person, too"),
     ("equal_passes", lambda n, usual, passes: usual * passes, "not in how many passes"),
     ("equal_passes", lambda n, usual, passes: 7, "must be the same"),
-    ("equal_passes", lambda n, usual, passes: None, "one number is expected"),
+    ("equal_passes", lambda n, usual, passes: None, "nothing comes back"),
 ]  # fmt: skip
