@@ -251,3 +251,26 @@ def test_a_result_tells_what_came_with_shape_and_type():
     assert (result.worth, result.question, result.seed) == (0, "", 0)
     assert result.got.startswith("(2, 2, 3, 4) float16: 0, 1") and "float32" in result.expected
     assert result.as_dict()["mistake"] == result.mistake != ""
+
+
+class Counting:
+    """A callable that changes as it is called, and one that cannot be copied."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, row):
+        self.calls += 1
+        return row[:-1], row[1:]
+
+
+class Locked(Counting):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_a_callable_object_is_checked_as_a_copy_where_it_can_be_copied():
+    counting, locked = Counting(), Locked()
+    assert [run_check("split_xy", attempt).state for attempt in (counting, locked)] == [PASSED, PASSED]
+    assert (counting.calls, locked.calls) == (0, 1)

@@ -12,7 +12,7 @@ import dis
 import sysconfig
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -128,8 +128,7 @@ def run_check(name: str, attempt: Any, seconds: float = SECONDS) -> Result:
     outcome = run_guarded(judge, seconds)
     if not found or outcome.stopped is not None:
         found = [_result(entry, *_explain(outcome, seconds))]
-    printed = found[0].state != PASSED and outcome.printed
-    return _replace(found[0], printed=printed or "")
+    return replace(found[0], printed="" if found[0].state == PASSED else outcome.printed)
 
 
 def _judge(entry: Exercise, attempt: Any) -> Result:
@@ -139,10 +138,19 @@ def _judge(entry: Exercise, attempt: Any) -> Result:
     if not callable(attempt):
         return _result(entry, FAILED, Wrong("a function or a class is expected", got=attempt))
     try:
-        entry.test(copy.deepcopy(attempt))  # of functions and classes this is the object itself
+        entry.test(_copy(attempt))
     except Wrong as wrong:
         return _result(entry, FAILED, wrong)
     return _result(entry, PASSED)
+
+
+def _copy(attempt: Any) -> Any:
+    """A copy of an object that can be called, so that checking does not change it; functions and classes are
+    their own copies, and so is what cannot be copied."""
+    try:
+        return copy.deepcopy(attempt)
+    except Exception:
+        return attempt
 
 
 def _result(entry: Exercise, state: str, wrong: Wrong | None = None) -> Result:
@@ -154,10 +162,6 @@ def _result(entry: Exercise, state: str, wrong: Wrong | None = None) -> Result:
         entry.name, state, points, entry.points, entry.question, wrong.mistake, expected, got,
         wrong.tolerance, wrong.hint,
     )  # fmt: skip
-
-
-def _replace(result: Result, **changes: Any) -> Result:
-    return Result(**{**result.as_dict(), **changes})
 
 
 # What it means that the reader's code raised.

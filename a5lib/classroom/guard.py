@@ -215,7 +215,8 @@ def _state_kept() -> Iterator[None]:
             random.setstate(generators[0])
             np.random.set_state(generators[1])
             if folder is not None:
-                os.chdir(folder)
+                with contextlib.suppress(OSError):  # it may be gone by now
+                    os.chdir(folder)
 
 
 def _use_device(device: torch.device) -> None:

@@ -283,6 +283,7 @@ def dependencies_in_numpy(x, logits):
 
 RIGHT = {
     "causal_mask": [mask_by_loops, lambda T: torch.ones(T, T).tril().bool(), lambda T: np.tri(T, dtype=bool),
+                    lambda T: np.tri(T, dtype=bool).T[::-1, ::-1],
                     lambda T: ~torch.triu(torch.ones(T, T, dtype=torch.bool), 1),
                     lambda T: torch.arange(T)[:, None] >= torch.arange(T)],
     "masked_weights": [weights_by_loops, weights_by_einsum, weights_in_place],

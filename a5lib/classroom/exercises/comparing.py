@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ def as_tensor(got: Any) -> Tensor | None:
     try:
         if isinstance(got, list | tuple):
             return torch.stack([torch.as_tensor(as_tensor(part)) for part in got])
+        if isinstance(got, np.ndarray):
+            got = np.array(got, order="C")  # torch takes no reversed arrays
         return torch.as_tensor(got).detach()
     except (TypeError, ValueError, RuntimeError):
         return None
