@@ -1,15 +1,20 @@
 """What happens around training: a bar, a curve, TensorBoard, saved states.
 
-A callback takes the ``Trainer`` after each step. These know the trainer and files, and no model by name.
+A callback takes the ``Trainer`` after each step. One that has ``state_dict`` and ``load_state_dict`` is saved
+with the run. These know the trainer and files, and no model by name.
 """
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from a5lib.checkpoint import save_run
 from a5lib.files import require_writable
+from a5lib.run_state import RunState
 from a5lib.trainer import Trainer
 
 Callback = Callable[[Trainer], None]
@@ -63,17 +68,36 @@ class History:
     def as_dicts(self) -> list[dict]:
         return [asdict(point) for point in self.points]
 
+    def state_dict(self) -> dict:
+        """What an interrupted run needs to go on with the same curve."""
+        return {"points": self.as_dicts(), "losses": list(self._losses)}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.points, self._losses = [Point(**point) for point in state["points"]], list(state["losses"])
+
 
 class TensorBoard:
-    """Scalars `train/loss` and `train/lr` under `folder`."""
+    """Scalars `train/loss` and `train/lr` under `folder`. A full disk ends the curve, not the run."""
 
     def __init__(self, folder: str):
-        from torch.utils.tensorboard import SummaryWriter
-
         require_writable(f"{folder}/events")
-        self.writer = SummaryWriter(folder)
+        self.folder, self.writer, self.ended = folder, None, False
 
     def __call__(self, trainer: Trainer) -> None:
+        if self.ended:
+            return
+        try:
+            self._write(trainer)
+        except OSError as error:
+            self.ended = True
+            print(f"{self.folder}: no more TensorBoard scalars ({error.strerror})", file=sys.stderr)
+
+    def _write(self, trainer: Trainer) -> None:
+        if self.writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What an interrupted run did after its last state is done again: hide its points.
+            self.writer = SummaryWriter(self.folder, purge_step=trainer.step)
         self.writer.add_scalar("train/loss", trainer.loss, trainer.step)
         self.writer.add_scalar("train/lr", trainer.lr, trainer.step)
         if trainer.step >= trainer.total_steps:
@@ -83,19 +107,37 @@ class TensorBoard:
 class StateSaver:
     """Writes the run's full state every `seconds`, and once more when asked to stop.
 
-    `stop` may be set from a signal handler: the step under way is ended and saved, then
-    `KeyboardInterrupt` leaves the loop.
+    When `stop` is set, the step under way is ended and saved, then `KeyboardInterrupt` leaves the loop.
     """
 
-    def __init__(self, path: str, made_from: dict, seconds: float):
-        self.path, self.made_from, self.seconds = path, made_from, seconds
-        self.stop = False
+    def __init__(self, state: RunState, seconds: float):
+        self.state, self.seconds, self.stop = state, seconds, False
         self.saved_at = time.monotonic()
 
     def __call__(self, trainer: Trainer) -> None:
         if not self.stop and time.monotonic() - self.saved_at < self.seconds:
             return
-        save_run(self.path, self.made_from, trainer.state_dict())
+        trainer.require_finite()  # or the last good state would be written over
+        self.state.save(trainer.step, trainer.state_dict())
         self.saved_at = time.monotonic()
         if self.stop:
             raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Inside, Ctrl-C, a notebook's stop button and SIGTERM set `stop`, however often they come."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread is asked
+            return
+
+        def stop(*_):
+            if not self.stop:  # not print: it may be at work where the signal came
+                os.write(2, b"\nstopping: the step under way is ended and the state saved\n")
+            self.stop = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,24 +1,25 @@
-"""Parameters in and out, and the full state of a training run. All writes are atomic.
+"""Parameters in and out. All writes are atomic.
 
 ``NAME.params``        a plain state dict with the handout's names
 ``NAME.params.json``   what made it: variant, shape, characters, recipe, seed
-``NAME.params.state/`` the state of a run that is under way; gone when the run has ended
 
-Loading never runs code from a file: ``weights_only=True``. Knows nothing about how a model is trained.
+A file is taken for hostile until it is read. Loading never runs code from it (``weights_only=True``), never
+believes a size that its bytes do not bear out, and compares the checksums, which torch does not.
+Knows nothing about how a model is trained.
 """
 
 import os
 import pickle
-import shutil
 import warnings
+import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from a5lib.errors import InputError
-from a5lib.files import atomic_path, read_json, write_json
+from a5lib.errors import InputError, located
+from a5lib.files import atomic_path, read_object, write_json
 from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.vocab import CharVocab
 
@@ -26,6 +27,8 @@ State = dict[str, torch.Tensor]
 HANDOUT_HEADS = 8  # the tensors do not tell how many heads there are, except a rope's
 ROPE_CACHE = "blocks.0.attn.rope_cache"
 DERIVED = (".mask", ".rope_cache")  # ends of the names of what is computed from the shape, not learned
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+MOST_DERIVED = 2**26  # elements of masks that a file need not hold; the handout's shape has 65,536
 
 
 def _torch_save(value: Any, path: Path) -> None:
@@ -48,6 +51,7 @@ def torch_load(path: str | Path) -> Any:
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file; train it first, or check the name")
     try:
+        _expect_whole(path)
         with warnings.catch_warnings(action="ignore"):  # about pickles that are refused right after
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -57,6 +61,16 @@ def torch_load(path: str | Path) -> Any:
         raise InputError(f"{path}: damaged, or no parameters file; make or copy it again") from None
 
 
+def _expect_whole(path: Path) -> None:
+    """torch compares no checksums: it would load flipped bits as weights. Nor does it ever pack a file."""
+    if path.open("rb").read(4) != b"PK\x03\x04":
+        return  # no archive: torch's old format, or nothing of torch's
+    with zipfile.ZipFile(path) as archive:
+        packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
+        if packed or archive.testzip():
+            raise zipfile.BadZipFile
+
+
 def info_path(path: str | Path) -> Path:
     """`vanilla.model.params` -> `vanilla.model.params.json`."""
     return Path(f"{path}.json")
@@ -64,9 +78,10 @@ def info_path(path: str | Path) -> Path:
 
 def save_params(model: GPT, path: str | Path, /, **info: Any) -> None:
     """Write a model's state dict, and beside it a JSON file with its shape and `info`."""
+    # The JSON first: a process killed in between leaves no parameters without it.
+    write_json(info_path(path), {"config": asdict(model.config), **info})
     with atomic_path(path) as temporary:
         _torch_save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, temporary)
-    write_json(info_path(path), {"config": asdict(model.config), **info})
 
 
 def load_state(path: str | Path) -> State:
@@ -79,7 +94,18 @@ def load_state(path: str | Path) -> State:
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not state or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise InputError(f"{path}: holds no state dict (names and tensors)")
+    for name, tensor in state.items():
+        _expect_plain(tensor, f"{path}: {name[:60]!r}")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _expect_plain(tensor: torch.Tensor, what: str) -> None:
+    """Numbers that stand in the file one by one: a view can claim a thousand times what it holds."""
+    plain = tensor.dtype in FLOATS and tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not plain or tensor.is_nested:
+        raise InputError(f"{what} is no plain tensor of floating-point numbers; save the model's state dict")
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise InputError(f"{what} claims to be larger than what the file holds; do not trust this file")
 
 
 def config_of_state(state: State, path: str | Path) -> GPTConfig:
@@ -128,15 +154,20 @@ def config_of_params(path: str | Path, state: State) -> GPTConfig:
     Raises:
         InputError: the JSON is damaged.
     """
-    if not info_path(path).is_file():
+    file = info_path(path)
+    if not file.is_file():
         return config_of_state(state, path)
+    described = read_object(file, config=dict)["config"]
     try:
-        known = {field.name for field in fields(GPTConfig)}
-        return GPTConfig(**{k: v for k, v in read_json(info_path(path))["config"].items() if k in known})
-    except (KeyError, TypeError, AttributeError):
-        raise InputError(
-            f"{info_path(path)}: does not describe a model; remove it to go by the tensors"
-        ) from None
+        shape = {f.name: described[f.name] for f in fields(GPTConfig) if f.name in described}
+        whole = all(type(value) is int for name, value in shape.items() if name != "dropout" and value)
+        with located(str(file)):
+            config = GPTConfig(**shape) if whole else None
+    except (KeyError, TypeError):
+        config = None
+    if config is None:
+        raise InputError(f"{file}: does not describe a model; remove it to go by the tensors")
+    return config
 
 
 def load_model(
@@ -164,9 +195,26 @@ def load_model(
     if bottleneck_dim is not None and config.bottleneck_dim not in (None, bottleneck_dim):
         has = f"has {config.bottleneck_dim} latents, --bottleneck_dim asks for {bottleneck_dim}"
         raise InputError(f"{path}: {has}; give the number it was made with")
+    if parts is None:
+        _expect_size(variant, config, state, path)
     model = build_model(variant, config, parts=parts)
     fill(model, state, path)
     return model.eval()
+
+
+def _expect_size(variant: str, config: GPTConfig, state: State, path: str | Path) -> None:
+    """Compare a shape with the tensors before any memory is taken for it."""
+    if config.n_layer > len(state):
+        raise InputError(f"{path}: said to have {config.n_layer} layers; its tensors are fewer than that")
+    try:
+        with torch.device("meta"):  # has shapes and no numbers
+            skeleton = build_model(variant, config)
+    except RuntimeError:  # more elements than can be counted
+        what = "said to be larger than any machine's memory"
+        raise InputError(f"{path}: {what}; remove {info_path(path).name}") from None
+    _expect_tensors(skeleton, state, path)
+    if sum(t.numel() for name, t in skeleton.state_dict().items() if name not in state) > MOST_DERIVED:
+        raise InputError(f"{path}: its masks are missing, and too large to be made anew")
 
 
 def _expect_vocabulary(path: str | Path, config: GPTConfig, vocab: CharVocab) -> None:
@@ -174,9 +222,10 @@ def _expect_vocabulary(path: str | Path, config: GPTConfig, vocab: CharVocab) ->
         has = f"knows {config.vocab_size} characters, the corpus has {len(vocab)}"
         raise InputError(f"{path}: {has}; give the corpus it was trained on")
     # As many characters, yet others: the model would run, and answer in the wrong letters.
-    known = read_json(info_path(path)).get("characters") if info_path(path).is_file() else None
+    file = info_path(path)
+    known = read_object(file).get("characters") if file.is_file() else None
     if known and known != "".join(vocab.characters):
-        odd = min(set(known) ^ set(vocab.characters))
+        odd = min(set(str(known)) ^ set(vocab.characters), default="another order")
         raise InputError(f"{path}: learned other characters ({odd!r}); give the corpus it was trained on")
 
 
@@ -184,64 +233,26 @@ def fill(model: GPT, state: State, path: str | Path) -> None:
     """Copy a state dict into a model. What is derived, not learned, a file may lack.
 
     Raises:
-        InputError: tensors that are missing, too many, or of another shape, the first of them named.
+        InputError: tensors that are missing, too many, or of another shape, the first of them named; or
+            numbers that are not finite.
     """
+    derived = _expect_tensors(model, state, path)
+    learned = {name: tensor for name, tensor in state.items() if name not in derived}
+    for name, tensor in learned.items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} holds numbers that are not finite; train it again")
+    model.load_state_dict({**model.state_dict(), **learned})
+
+
+def _expect_tensors(model: GPT, state: State, path: str | Path) -> set[str]:
+    """The state dict has the model's names and shapes; returns the names that it may lack."""
     own = model.state_dict()
     derived = {name for name in own if name.endswith(DERIVED)}
     for name in sorted((own.keys() - derived) ^ {n for n in state if not n.endswith(DERIVED)}):
-        raise InputError(f"{path}: {name} is {'missing' if name in own else 'not part of this model'}")
+        is_own = name in own
+        raise InputError(f"{path}: {name[:60]} is {'missing' if is_own else 'not part of this model'}")
     for name, tensor in state.items():
         if name in own and own[name].shape != tensor.shape:
             shapes = f"{tuple(tensor.shape)}, the model's is {tuple(own[name].shape)}"
             raise InputError(f"{path}: {name} has shape {shapes}; it was made for another size")
-    model.load_state_dict({**own, **{n: t for n, t in state.items() if n not in derived}})
-
-
-# The state of a run that is under way.
-
-
-def state_folder(path: str | Path) -> Path:
-    """Where the run that will write `path` keeps its state."""
-    return Path(f"{path}.state")
-
-
-def save_run(path: str | Path, made_from: dict, trainer_state: dict) -> None:
-    """Write the full state of the run that will end in the parameters file `path`."""
-    with atomic_path(state_folder(path) / "latest.pt") as temporary:
-        _torch_save({"made_from": made_from, "trainer": trainer_state}, temporary)
-
-
-def load_run(path: str | Path, made_from: dict) -> dict | None:
-    """The trainer state that `save_run` wrote, or None where there is none.
-
-    Raises:
-        InputError: the state is damaged, or of a run with other settings or data (the first is named).
-    """
-    file = state_folder(path) / "latest.pt"
-    if not file.is_file():
-        return None
-    saved = torch_load(file)
-    if not isinstance(saved, dict) or saved.keys() != {"made_from", "trainer"}:
-        raise InputError(f"{file}: is no state of a run; remove {file.parent} to begin anew")
-    now, then = _flat(made_from), _flat(saved["made_from"])
-    for name in sorted(now.keys() | then.keys()):
-        if now.get(name) != then.get(name):
-            raise InputError(
-                f"{file}: was saved with {name} = {then.get(name)!r}, this run has {now.get(name)!r}; "
-                "repeat the first command, or begin anew with --resume never"
-            )
-    return saved["trainer"]
-
-
-def _flat(settings: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested settings in one dict, named like `training.lr`."""
-    flat = {}
-    for name, value in settings.items():
-        nested = isinstance(value, dict)
-        flat.update(_flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value})
-    return flat
-
-
-def remove_run(path: str | Path) -> None:
-    """Remove a run's state, after its end."""
-    shutil.rmtree(state_folder(path), ignore_errors=True)
+    return derived

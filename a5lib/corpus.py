@@ -21,6 +21,7 @@ from a5lib.vocab import MASK, PAD, CharVocab
 WIKI, TRAIN, DEV, TEST = "wiki.txt", "birth_places_train.tsv", "birth_dev.tsv", "birth_test_inputs.tsv"
 
 COURSE_URL = "https://web.stanford.edu/class/cs224n/assignments/a5.zip"
+LARGEST_MEMBER = 10_000_000  # bytes; twenty times the largest file of the course
 COURSE_SHA256 = {  # every edition known; a file that matches none is refused
     WIKI: {
         "823bb536fca77c8b5a15b34b0dead6355d0cf1f806e822464bca28806c2fd055",
@@ -70,7 +71,7 @@ def read_text(path: Path) -> str:
     """A whole UTF-8 file, line ends as `\\n`.
 
     Raises:
-        InputError: unreadable, not UTF-8, or it holds a reserved character (`□`, `⁇`).
+        InputError: unreadable, not UTF-8, or it holds a reserved character (`□`, `⁇`, NUL).
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -81,7 +82,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    for reserved in (PAD, MASK):
+    for reserved in (PAD, MASK, "\0"):
         if reserved in text:
             row = text.count("\n", 0, text.index(reserved)) + 1
             raise InputError(f"{path}, row {row}: holds the reserved character {reserved!r}; remove it")
@@ -228,6 +229,8 @@ def _member(archive, name: str, known: set[str]) -> bytes:
     """The content of the member called `name`, wherever in the archive it lies, whose hash is known."""
     members = [m for m in archive.namelist() if Path(m).name == name and not m.startswith("__MACOSX")]
     for member in members:
+        if archive.getinfo(member).file_size > LARGEST_MEMBER:
+            continue  # not one of ours, and perhaps a bomb
         content = archive.read(member)
         if hashlib.sha256(content).hexdigest() in known:
             return content

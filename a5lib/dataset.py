@@ -149,18 +149,18 @@ class NameDataset(Dataset):
 
     def _encode(self, question: Question, ascii_only: bool) -> tuple[Tensor, Tensor]:
         if question.place is None:
-            raise InputError(f"{question.text!r}: a row without a place cannot be trained on")
+            raise InputError(f"{question.text[:60]!r}: a row without a place cannot be trained on")
         text, place = question.text, question.place
         if ascii_only:
             text, place = (s.encode("ascii", errors="ignore").decode() for s in (text, place))
             if not text.strip() or not place.strip():
                 raise InputError(
-                    f"{question.text!r}, {question.place!r}: nothing of it is ASCII; write it so"
+                    f"{question.text[:60]!r}, {question.place[:60]!r}: nothing of it is ASCII; write it so"
                 )
         row = f"{text}{MASK}{place}{MASK}"
         if len(row) > self.block_size:
             raise InputError(
-                f"{text!r}: with its answer {len(row)} characters, longer than the model's block of "
+                f"{text[:60]!r}: with its answer {len(row)} characters, longer than the model's block of "
                 f"{self.block_size}; shorten it or use a larger block"
             )
         ids = self.vocab.encode(row) + [PAD_ID] * (self.block_size - len(row))

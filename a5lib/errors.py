@@ -4,6 +4,7 @@ Whatever a user can get wrong (a file, a row, an option) raises ``InputError`` w
 says what is wrong, where, and what to do. Knows nothing about models or data.
 """
 
+import argparse
 import contextlib
 import os
 import sys
@@ -12,6 +13,13 @@ from collections.abc import Callable
 
 class InputError(Exception):
     """Bad input. Its text is one line, written for the person who can mend it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Bad arguments are bad input: one line, no list of all options."""
+
+    def error(self, message: str):
+        raise InputError(f"{message}; see {self.prog} --help")
 
 
 @contextlib.contextmanager
@@ -23,12 +31,18 @@ def located(where: str):
         raise InputError(f"{where}: {error}" if where else str(error)) from None
 
 
+def one_line(text: str, most: int = 400) -> str:
+    """A message fit for a terminal: no line ends or control characters; of a long one, begin and end."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
+
+
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and exit: 0, its return value, or 2 with one line for an `InputError`."""
     try:
         sys.exit(main() or 0)
     except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output (`head`) has gone: nothing to report, nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

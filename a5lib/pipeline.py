@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -22,16 +21,20 @@ import torch
 from a5lib import __version__
 from a5lib.batches import CorruptionBatches, PaddedBatches, QuestionBatches, ReplayBatches
 from a5lib.callbacks import Callback, History, StateSaver
-from a5lib.checkpoint import load_model, load_run, remove_run, save_params
+from a5lib.checkpoint import load_model, save_params
 from a5lib.corpus import TRAIN, WIKI, Corpus, Question
 from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_span
+from a5lib.errors import InputError
 from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
-from a5lib.files import read_json, write_json
+from a5lib.files import read_object, write_json
 from a5lib.model import GPT, WITH_BOTTLENECK, GPTConfig, Parts, build_model
 from a5lib.perceiver_start import start_on_diagonals
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
-from a5lib.trainer import Trainer
+from a5lib.run_state import RunState
+from a5lib.trainer import LossNotFinite, Trainer
 from a5lib.vocab import CharVocab
+
+SAVE_SECONDS = 120  # the most that a killed run loses
 
 
 def default_device() -> str:
@@ -110,25 +113,50 @@ def run_to_file(
     path: Path,
     made_from: dict,
     callbacks: Sequence[Callback] = (),
-    save_seconds: float = 120,
+    save_seconds: float | None = None,
     resume: bool = True,
-    saver: StateSaver | None = None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Train to the end and write the parameters; on the way, keep the full state beside them.
 
     A run that was interrupted goes on from its state, to the same end.
 
+    Args:
+        save_seconds: how often the state is saved; default `SAVE_SECONDS`.
+        resume: False begins anew, whatever state there is.
+        at_end: called after the last step, before the parameters are there and the state is gone.
+
     Raises:
-        InputError: the state there is of a run with other settings, or damaged; nowhere to write.
+        OtherRun: the state there is of a run with other settings or data.
+        InputError: no copy of the state is whole; another run is at work there; nowhere to write.
+        LossNotFinite: see `Trainer.train`; the last saved state is good, and kept.
     """
-    saver = saver or StateSaver(str(path), made_from, save_seconds)
-    state = load_run(path, made_from) if resume else None
-    if state is not None:
-        trainer.load_state_dict(state)
-    trainer.callbacks = [*callbacks, saver]
-    trainer.train()
-    save_params(trainer.model, path, **made_from)
-    remove_run(path)
+    with RunState(path, made_from) as state:
+        saver = StateSaver(state, SAVE_SECONDS if save_seconds is None else save_seconds)
+        trainer.callbacks = [*callbacks, saver]
+        if resume:
+            _take_up(trainer, state)
+        else:
+            state.remove()
+        try:
+            with saver.on_signals():
+                trainer.train()
+        except LossNotFinite as error:
+            raise LossNotFinite(f"{error} ({state.kept})") from None
+        at_end()
+        save_params(trainer.model, path, **made_from)
+        state.remove()
+
+
+def _take_up(trainer: Trainer, state: RunState) -> None:
+    saved = state.load()
+    if saved is None:
+        return
+    try:
+        trainer.load_state_dict(saved)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+        what = f"{state.folder}: its state does not fit this run"
+        raise InputError(f"{what}; begin anew with --resume never, or remove the folder") from None
 
 
 def sha256(text: str) -> str:
@@ -153,11 +181,15 @@ class Stage:
     @property
     def history(self) -> list[dict]:
         """Points of the training curve: step, tokens, seconds, loss, lr."""
-        return read_json(self.path.parent / "history.json")["points"]
+        return self._kept["points"]
 
     @property
     def seconds(self) -> float:
-        return read_json(self.path.parent / "history.json")["seconds"]
+        return self._kept["seconds"]
+
+    @property
+    def _kept(self) -> dict:
+        return read_object(self.path.parent / "history.json", points=list, seconds=(int, float))
 
 
 class Pipeline:
@@ -254,7 +286,7 @@ class Pipeline:
     def _record(self, change: Callable[[dict], None]) -> None:
         path = self.folder / "measures.json"
         made_from = {"seed": self.seed, "data": sha256(json.dumps(self._sha256))}
-        measures = read_json(path) if path.is_file() else {}
+        measures = read_object(path, seconds=dict) if path.is_file() else {}
         if measures.get("made_from") != made_from:  # another seed's or corpus's: not to be mixed with ours
             measures = {"made_from": made_from, "seconds": {}}
         change(measures)
@@ -264,10 +296,12 @@ class Pipeline:
         stage = Stage(variant, self.folder / f"{variant}-{name}-{sha256(key)[:12]}" / "model.params", parts)
         history_path = stage.path.parent / "history.json"
         if not (stage.path.is_file() and history_path.is_file()):
-            history, trainer, began = History(), make(), time.monotonic()
-            run_to_file(trainer, stage.path, json.loads(key), [history, *callbacks])
-            seconds = max(trainer.seconds, time.monotonic() - began)
-            write_json(history_path, {"seconds": round(seconds, 2), "points": history.as_dicts()})
+            history, trainer = History(), make()
+
+            def keep_history() -> None:
+                write_json(history_path, {"seconds": round(trainer.seconds, 2), "points": history.as_dicts()})
+
+            run_to_file(trainer, stage.path, json.loads(key), [history, *callbacks], at_end=keep_history)
         label = f"{name}.{variant}"
         self._record(lambda measures: measures["seconds"].update({label: stage.seconds}))
         return stage

@@ -11,21 +11,27 @@ directory is looked up in the profile's data folder. Everything is checked befor
 """
 
 import argparse
-import contextlib
-import signal
-import sys
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from a5lib.callbacks import ProgressBar, StateSaver, TensorBoard
+from a5lib.callbacks import ProgressBar, TensorBoard
 from a5lib.checkpoint import load_model
 from a5lib.corpus import find_file, read_questions, read_text, split_documents
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.evaluation import evaluate_places
 from a5lib.files import require_writable, write_text
 from a5lib.model import GPT, VARIANTS
-from a5lib.pipeline import default_device, finetuning, new_model, pretraining, run_to_file, sha256
+from a5lib.pipeline import (
+    SAVE_SECONDS,
+    default_device,
+    finetuning,
+    new_model,
+    pretraining,
+    run_to_file,
+    sha256,
+)
 from a5lib.recipes import (
     HANDOUT_FINETUNE_LR,
     HANDOUT_PRETRAIN_LR,
@@ -36,20 +42,16 @@ from a5lib.recipes import (
     choose_recipe,
     with_rates,
 )
-from a5lib.trainer import Trainer
+from a5lib.run_state import OtherRun
+from a5lib.trainer import LossNotFinite, Trainer
 from a5lib.vocab import CharVocab
 
 DEFAULT_BOTTLENECK = 32  # the handout's
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise InputError(f"{message}; see python -m a5lib.run --help")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The handout's flags, and ours after them."""
-    p = _Parser(prog="python -m a5lib.run", description="Pretrain, finetune and evaluate a character GPT.")
+    p = Parser(prog="python -m a5lib.run", description="Pretrain, finetune and evaluate a character GPT.")
     p.add_argument("function", choices=("pretrain", "finetune", "evaluate"))
     p.add_argument("variant", choices=VARIANTS)
     p.add_argument("pretrain_corpus_path", help="the corpus; it defines the vocabulary, in finetuning too")
@@ -69,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--max_epochs", type=float, help="passes over the data, instead of the recipe's")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default=None, help="cpu or cuda (default: what there is)")
-    p.add_argument("--save_seconds", type=float, default=120, help="how often the state of a run is saved")
+    p.add_argument("--save_seconds", type=float, default=SAVE_SECONDS, help="how often to save the state")
     p.add_argument(
         "--resume", choices=("auto", "never"), default="auto", help="take up an interrupted run, or not"
     )
@@ -86,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.device = args.device or default_device()
     args.profile = choose_profile(args.profile or "")
     _require_flags(args)
-    args.corpus = read_text(find_file(args.pretrain_corpus_path, args.profile.folder))
+    args.corpus_file = find_file(args.pretrain_corpus_path, args.profile.folder)
+    args.corpus = read_text(args.corpus_file)
     args.documents = split_documents(args.corpus)
     if not args.documents:
         raise InputError(f"{args.pretrain_corpus_path}: holds no document; one biography a line is expected")
@@ -103,6 +106,9 @@ REQUIRED = {
 
 
 def _require_flags(args: argparse.Namespace) -> None:
+    for name, value in vars(args).items():
+        if isinstance(value, str) and ("\0" in value or value.encode(errors="replace").decode() != value):
+            raise InputError(f"{name} {value!r}: holds a character that no name can have; give another")
     for name in REQUIRED[args.function]:
         if not getattr(args, name):
             raise InputError(f"{args.function} needs --{name}")
@@ -112,6 +118,8 @@ def _require_flags(args: argparse.Namespace) -> None:
     _refuse_overwriting_inputs(args)
     if args.device not in ("cpu", "cuda") or (args.device == "cuda" and default_device() == "cpu"):
         raise InputError(f"--device {args.device}: not on this machine; leave it out, or give cpu")
+    if not 0 <= args.save_seconds < math.inf:
+        raise InputError(f"--save_seconds {args.save_seconds}: must be a number of seconds, 0 for every step")
 
 
 def _refuse_overwriting_inputs(args: argparse.Namespace) -> None:
@@ -147,7 +155,7 @@ def pretrain(args: argparse.Namespace) -> None:
     recipe = _recipe(args)
     model = _saved_model(args) if args.reading_params_path else _fresh_model(args, recipe)
     trainer = pretraining(model, args.vocab, args.corpus, recipe, device=args.device)
-    _train(args, trainer, data=sha256(args.corpus))
+    _train(args, trainer, {"corpus": sha256(args.corpus)})
 
 
 def finetune(args: argparse.Namespace) -> None:
@@ -158,30 +166,35 @@ def finetune(args: argparse.Namespace) -> None:
     model = _saved_model(args) if pretrained else _fresh_model(args, recipe)
     text = args.corpus if pretrained else None
     trainer = finetuning(model, args.vocab, questions, recipe, text, args.device)
-    _train(args, trainer, data=sha256(args.corpus + repr(questions)))
+    _train(args, trainer, {"corpus": sha256(args.corpus), "questions": sha256(repr(questions))})
 
 
-def _train(args: argparse.Namespace, trainer: Trainer, data: str) -> None:
+def _train(args: argparse.Namespace, trainer: Trainer, data: dict[str, str]) -> None:
     made_from = {
         "function": args.function,
         "variant": args.variant,
+        "data": data,
+        "seed": args.seed,
         "recipe": args.recipe,
         "profile": args.profile.name,
         "config": asdict(trainer.model.config),
         "training": {**asdict(trainer.config), "betas": list(trainer.config.betas)},
-        "data": data,
-        "seed": args.seed,
         "started_from": _sha256_of(args.reading_params_path),
         "characters": "".join(args.vocab.characters),
     }
-    saver = StateSaver(args.writing_params_path, made_from, args.save_seconds)
     callbacks = [
         ProgressBar(f"{args.function} {args.variant}"),
         TensorBoard(f"expt/{args.tb_expt_name}/{args.function}_{args.variant}"),
     ]
-    path, resume = Path(args.writing_params_path), args.resume == "auto"
-    with _stop_on_signals(saver):
-        run_to_file(trainer, path, made_from, callbacks, resume=resume, saver=saver)
+    path = Path(args.writing_params_path)
+    try:
+        run_to_file(trainer, path, made_from, callbacks, args.save_seconds, resume=args.resume == "auto")
+    except OtherRun as error:  # the corpus may be another one than before, found in the data folder
+        raise InputError(f"{error} (corpus: {args.corpus_file})") from None
+    except LossNotFinite as error:
+        flag = f"--{args.function}_lr"
+        lower = getattr(args, f"{args.function}_lr") / 2
+        raise InputError(f"{error}; for instance {flag} {lower:g} --resume never") from None
     print(
         f"{path}: {trainer.step} steps, {trainer.real_tokens:,} characters in {trainer.seconds:.0f} s, "
         f"last loss {trainer.loss:.3f}"
@@ -192,22 +205,6 @@ def _sha256_of(path: str | None) -> str | None:
     import hashlib
 
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
-
-
-@contextlib.contextmanager
-def _stop_on_signals(saver: StateSaver):
-    """Inside, Ctrl-C and SIGTERM end the run after the step under way; outside they are as before."""
-
-    def stop(*_):
-        print("\nstopping: the step under way is ended and the state saved", file=sys.stderr)
-        saver.stop = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def evaluate(args: argparse.Namespace) -> None:

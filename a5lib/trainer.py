@@ -21,6 +21,10 @@ from a5lib.optim import build_optimizers, learning_rate_at
 from a5lib.vocab import PAD_ID
 
 
+class LossNotFinite(InputError):
+    """The loss, its gradient or a weight has become infinite or no number at all."""
+
+
 class Batches(Protocol):
     """What the trainer needs of its data."""
 
@@ -52,8 +56,8 @@ class TrainConfig:
 
     def __post_init__(self):
         for name in ("max_epochs", "lr", "clip", "decay"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}: must be a number above 0")
+            if not 0 < getattr(self, name) <= 1e9:
+                raise InputError(f"{name} {getattr(self, name)}: must be a number above 0, at most 1e9")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed {self.seed}: must be a whole number from 0 to {2**32 - 1}")
         if self.schedule not in ("linear", "cosine"):
@@ -90,7 +94,7 @@ class Trainer:
         """Run until the configured end; the model is left in evaluation mode.
 
         Raises:
-            InputError: the loss is no longer a finite number.
+            LossNotFinite: the loss, the gradient or a weight is no longer a finite number.
         """
         self.model.train()
         started = time.monotonic() - self.seconds
@@ -99,6 +103,7 @@ class Trainer:
             self.seconds = time.monotonic() - started
             for callback in self.callbacks:
                 callback(self)
+        self.require_finite()
         self.model.eval()
 
     def _remaining(self):
@@ -139,12 +144,24 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.loss = loss.item()
-        if not math.isfinite(self.loss):
-            raise InputError(f"the loss is {self.loss} at step {self.step}: try a smaller learning rate")
+        for name, value in (("loss", self.loss), ("gradient's norm", norm.item())):
+            if not math.isfinite(value):  # seen before the weights are spoiled
+                raise LossNotFinite(f"the {name} is {value} at step {self.step}: try a smaller learning rate")
         for optimizer in self.optimizers:
             optimizer.step()
+
+    def require_finite(self) -> None:
+        """Check the weights: a step that was too long shows in the next loss only.
+
+        Raises:
+            LossNotFinite: a weight is infinite or no number.
+        """
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                what = f"{name} is not finite after step {self.step}"
+                raise LossNotFinite(f"{what}: try a smaller learning rate")
 
     def _set_learning_rate(self) -> None:
         factor = learning_rate_at(self.config, self.tokens, self.progress)
@@ -154,20 +171,30 @@ class Trainer:
         self.lr = self.config.lr * factor
 
     def state_dict(self) -> dict:
-        """All that is needed to go on: weights, optimizers, and the place in the data."""
+        """All that is needed to go on: weights, optimizers, place in the data, the callbacks' memory."""
         return {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "counters": {name: getattr(self, name) for name in self._COUNTERS},
+            "callbacks": {name: callback.state_dict() for name, callback in self._remembering().items()},
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Take up where `state_dict` was called."""
+        """Take up where `state_dict` was called; callbacks that were not there then begin anew."""
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for name in self._COUNTERS:
-            setattr(self, name, state["counters"][name])
+            value = state["counters"][name]
+            if type(value) is not type(getattr(self, name)):
+                raise TypeError(f"{name} {value!r}")
+            setattr(self, name, value)
+        for name, callback in self._remembering().items():
+            if name in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][name])
+
+    def _remembering(self) -> dict:
+        return {type(c).__name__: c for c in self.callbacks if hasattr(c, "state_dict")}
 
     _COUNTERS = ("epoch", "position", "step", "tokens", "real_tokens", "loss", "seconds")
 

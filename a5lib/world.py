@@ -24,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.world_lists import CITIES, FAMILY_NAMES, GIVEN_NAMES, HABITS, OCCUPATIONS, PHRASINGS
 
 REGIONS = tuple(CITIES)
@@ -378,13 +378,8 @@ def _discard(path: Path) -> None:
 # ---- command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message} (python -m a5lib.world --help lists the options)")
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m a5lib.world", description="Make a world: a corpus of fictional people.")
+    parser = Parser(prog="python -m a5lib.world", description="Make a world: a corpus of fictional people.")
     parser.add_argument(
         "--seed", type=_seed, default=0,
         help="which world (default 0, the public one); `random` draws one that cannot be guessed",

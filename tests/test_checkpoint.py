@@ -4,21 +4,13 @@ import json
 import os
 import pickle
 import stat
+import zipfile
 
 import pytest
 import torch
 from conftest import tiny_model
 
-from a5lib.checkpoint import (
-    info_path,
-    load_model,
-    load_run,
-    load_state,
-    remove_run,
-    save_params,
-    save_run,
-    state_folder,
-)
+from a5lib.checkpoint import info_path, load_model, load_state, save_params
 from a5lib.errors import InputError
 from a5lib.files import atomic_path, read_json, require_writable, write_json, write_text
 from a5lib.model import VARIANTS
@@ -51,9 +43,8 @@ def test_a_full_disk_is_one_clear_line(path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(torch, "save", fail)
-    for write in (lambda: save_params(tiny_model(), path), lambda: save_run(path, {}, {})):
-        with pytest.raises(InputError, match=r"model\.params.*cannot be written .* free some space"):
-            write()
+    with pytest.raises(InputError, match=r"model\.params.*cannot be written .* free some space"):
+        save_params(tiny_model(), path)
     assert path.read_bytes() == before
     assert not any(p.name.startswith(".") for p in path.parent.rglob("*"))
 
@@ -204,21 +195,67 @@ def test_a_damaged_json_is_refused(path, text):
         load_model("vanilla", path)
 
 
-def test_a_runs_state_is_for_the_same_run_only(path):
-    """Going on with other settings would give a result that neither command describes."""
-    settings = {"seed": 1, "training": {"lr": 0.1, "betas": [0.9, 0.95]}}
-    assert load_run(path, settings) is None
-    save_run(path, settings, {"x": torch.ones(2)})
-    assert torch.equal(load_run(path, settings)["x"], torch.ones(2))
-    with pytest.raises(
-        InputError, match=r"saved with training\.lr = 0\.1, this run has 0\.2.*--resume never"
+def test_a_flipped_bit_in_the_weights_is_found(path):
+    """torch compares no checksums: it would load the wrong weight without a word."""
+    save_params(tiny_model(std=0.5), path)
+    whole, weight = path.read_bytes(), tiny_model(std=0.5).state_dict()["head.weight"].numpy().tobytes()
+    at = whole.index(weight) + 3
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    assert torch.load(path, weights_only=True)["head.weight"].shape == (11, 8)
+    with pytest.raises(InputError, match=r"model\.params: damaged"):
+        load_state(path)
+
+
+def test_a_packed_file_is_not_unpacked(path):
+    """A thousand megabytes of zeros pack into one; what torch writes is never packed."""
+    save_params(tiny_model(), path)
+    with (
+        zipfile.ZipFile(path) as whole,
+        zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as bomb,
     ):
-        load_run(path, {**settings, "training": {"lr": 0.2, "betas": [0.9, 0.95]}})
-    (state_folder(path) / "latest.pt").write_bytes(b"half")
-    with pytest.raises(InputError, match="damaged"):
-        load_run(path, settings)
-    remove_run(path)
-    assert os.listdir(path.parent) == []
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name))
+    with pytest.raises(InputError, match="damaged, or no parameters file"):
+        load_state(path.with_suffix(".zip"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"n_embd": 10**6}, r"tok_emb.weight has shape \(11, 8\), the model's is \(11, 1000000\)"),
+        ({"n_embd": 2**62, "n_head": 1}, "larger than any machine's memory; remove model.params.json"),
+        ({"n_layer": 10**9}, "said to have 1000000000 layers"),
+        ({"vocab_size": 10**9}, "tok_emb.weight has shape"),
+        ({"block_size": 10**9}, "pos_emb has shape"),
+        ({"n_embd": 8.0}, "model.params.json: does not describe a model"),
+        ({"dropout": float("nan")}, "model.params.json: dropout nan: must be"),
+        ({"n_head": True}, "model.params.json: does not describe a model"),
+    ],
+)
+def test_a_size_that_the_tensors_do_not_have_takes_no_memory(path, change, says):
+    save_params(tiny_model(), path)
+    info = json.loads(info_path(path).read_text())
+    write_json(info_path(path), {**info, "config": info["config"] | change})
+    with pytest.raises(InputError, match=says):
+        load_model("vanilla", path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "says"),
+    [
+        (torch.ones(1).expand(10**6, 10**6), "claims to be larger than what the file holds"),
+        (torch.full((11, 8), float("nan")), "tok_emb.weight holds numbers that are not finite"),
+        (torch.ones(11, 8, dtype=torch.int64), "no plain tensor of floating-point numbers"),
+        (torch.ones(11, 8).to_sparse(), "no plain tensor of floating-point numbers"),
+        (torch.empty(11, 8, device="meta"), "no plain tensor of floating-point numbers"),
+    ],
+    ids=["expanded", "nan", "integers", "sparse", "meta"],
+)
+def test_tensors_that_are_no_weights_are_refused(path, tensor, says):
+    save_params(tiny_model(), path)
+    torch.save({**tiny_model().state_dict(), "tok_emb.weight": tensor}, path)
+    with pytest.raises(InputError, match=says):
+        load_model("vanilla", path)
 
 
 def test_require_writable_checks_and_makes_nothing(tmp_path):

@@ -1,6 +1,9 @@
 """Optimizers, the rate over time, and a loop that ends the same whether or not it was interrupted."""
 
+import contextlib
 import math
+from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,12 +14,12 @@ from torch.testing import assert_close
 
 from a5lib.batches import CorruptionBatches
 from a5lib.callbacks import History, StateSaver
-from a5lib.checkpoint import load_run, save_run
 from a5lib.dataset import CharCorruptionDataset
 from a5lib.errors import InputError
 from a5lib.model import VARIANTS
 from a5lib.optim import Muon, build_optimizers, learning_rate_at, orthogonalize, parameter_groups
-from a5lib.trainer import TrainConfig, Trainer
+from a5lib.run_state import RunState
+from a5lib.trainer import LossNotFinite, TrainConfig, Trainer
 
 
 def generator(seed=0):
@@ -128,14 +131,16 @@ def test_a_run_interrupted_at_any_step_ends_bit_for_bit_like_one_that_was_not(tm
 
         def interrupt(trainer, path=path, stop_at=stop_at):
             if trainer.step == stop_at:
-                save_run(path, {}, trainer.state_dict())
+                with RunState(path, {}) as state:
+                    state.save(stop_at, trainer.state_dict())
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             small_trainer([interrupt]).train()
         torch.rand(1)  # other draws in between are no matter
         resumed = small_trainer(model_seed=99)
-        resumed.load_state_dict(load_run(path, {}))
+        with RunState(path, {}) as state:
+            resumed.load_state_dict(state.load())
         resumed.train()
         assert same_bits(resumed, whole), stop_at
         for counter in ("step", "tokens", "real_tokens", "epoch", "position"):
@@ -257,11 +262,51 @@ def test_the_history_keeps_means_and_loses_no_step():
     assert all(a.step < b.step and a.tokens < b.tokens for a, b in pairwise(history.points))
 
 
+def ask_to_stop(saver, step, trainer):
+    saver.stop = trainer.step == step
+
+
 def test_the_saver_saves_by_the_clock_and_when_asked_to_stop(tmp_path):
-    saver = StateSaver(str(tmp_path / "p"), {"a": 1}, seconds=1e9)
-    trainer = small_trainer([saver, lambda t: setattr(saver, "stop", t.step == 2)])
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train()
-    assert load_run(tmp_path / "p", {"a": 1})["counters"]["step"] == 3
-    StateSaver(str(tmp_path / "q"), {}, seconds=0)(trainer)
-    assert load_run(tmp_path / "q", {})["counters"]["step"] == 3
+    for seconds, stop_after, saved in ((1e9, 2, [2]), (0, 2, [1, 2]), (1e9, 99, [])):
+        with RunState(tmp_path / "p", {}) as state:
+            saver = StateSaver(state, seconds)
+            steps = []
+            state.save = lambda step, value, steps=steps: steps.append(step)
+            trainer = small_trainer([partial(ask_to_stop, saver, stop_after), saver])
+            with contextlib.suppress(KeyboardInterrupt):
+                trainer.train()
+            assert steps == saved
+
+
+def test_the_curve_and_a_state_go_together():
+    """A curve that begins where the run was resumed shows a run that never was."""
+    whole = History(every=2)
+    small_trainer([whole]).train()
+    trainer = small_trainer([History(every=2)])
+    first = []
+    trainer.callbacks.append(lambda t: first.append(deepcopy(t.state_dict())) if t.step == 3 else None)
+    trainer.train()
+    again = History(every=2)
+    resumed = small_trainer([again])
+    resumed.load_state_dict(first[0])
+    resumed.train()
+    assert [(p.step, p.loss) for p in again.points] == [(p.step, p.loss) for p in whole.points]
+
+
+@pytest.mark.parametrize("spoilt", ["gradient", "weight"])
+def test_a_gradient_or_weight_that_is_no_number_is_never_saved(spoilt, tmp_path):
+    """The loss of the step that spoils the weights is finite still: saved then, no good state is left."""
+
+    def spoil(trainer):
+        if trainer.step == 2 and spoilt == "weight":
+            trainer.model.w.weight.data.fill_(math.inf)
+        if trainer.step == 2 and spoilt == "gradient":
+            trainer.model.w.weight.register_hook(lambda gradient: gradient * math.nan)
+
+    with RunState(tmp_path / "p", {}) as state:
+        trainer = Trainer(FakeModel(), FakeBatches(1, 2, 3, 4), TrainConfig(1, 1e-3))
+        trainer.callbacks = [spoil, StateSaver(state, 0)]
+        with pytest.raises(LossNotFinite, match=r"step [23]: try a smaller learning rate"):
+            trainer.train()
+        assert state.step == (1 if spoilt == "weight" else 2)
+        assert all(t.isfinite().all() for t in state.load()["model"].values())

@@ -3,6 +3,7 @@
 import json
 import linecache
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,21 +100,28 @@ def test_the_readers_own_code_trains(make):
 
 
 def test_an_interrupted_stage_goes_on_to_the_same_end(make, monkeypatch):
-    whole = make(runs="other").finetune(None)
+    """Parameters and curve: one that begins in the middle shows a run that never was."""
+
+    def long(runs):
+        run = make(runs=runs)
+        run.recipe = replace(run.recipe, scratch=replace(run.recipe.scratch, max_epochs=25))
+        return run
 
     def interrupt(trainer):
-        raise KeyboardInterrupt
+        if trainer.step == 16:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.StateSaver, "__init__", eager_saver(pipeline.StateSaver.__init__))
+    monkeypatch.setattr(pipeline, "SAVE_SECONDS", 0)
+    whole = long("whole").finetune(None)
     with pytest.raises(KeyboardInterrupt):
-        make().finetune(None, callbacks=[lambda t: t.callbacks[-1](t), interrupt])
-    resumed = make().finetune(None)
+        long("cut").finetune(None, callbacks=[interrupt])
+    resumed = long("cut").finetune(None)
     assert resumed.path.read_bytes() == whole.path.read_bytes()
-    assert not list(resumed.path.parent.glob("*.state"))
-
-
-def eager_saver(init):
-    return lambda self, path, made_from, seconds: init(self, path, made_from, 0)
+    assert sorted(p.name for p in resumed.path.parent.iterdir()) == [
+        "history.json", "model.params", "model.params.json"
+    ]  # fmt: skip
+    curves = [[(p["step"], p["tokens"], p["loss"]) for p in stage.history] for stage in (resumed, whole)]
+    assert curves[0] == curves[1] and [step for step, *_ in curves[0]] == [10, 20, 25]
 
 
 def test_bad_names_and_data_are_refused(make, tmp_path):

@@ -166,6 +166,16 @@ def test_fetch_leaves_nothing_behind_when_something_is_wrong(server, tmp_path, s
     assert not (tmp_path / "course").exists()
 
 
+def test_fetch_does_not_unpack_a_bomb(server, tmp_path, monkeypatch):
+    folder, url = server
+    monkeypatch.setattr("a5lib.corpus.LARGEST_MEMBER", 1000)
+    with zipfile.ZipFile(folder / "a5.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(WIKI, "x" * 1001)
+    monkeypatch.setattr(zipfile.ZipFile, "read", None)
+    with pytest.raises(InputError, match=f"{WIKI}: its SHA-256 is none"):
+        fetch_course_data(tmp_path / "course", f"{url}/a5.zip", EXPECTED)
+
+
 def test_fetch_without_a_connection_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match="cannot be fetched .* by hand"):
         fetch_course_data(tmp_path / "course", "http://127.0.0.1:9/a5.zip", EXPECTED)

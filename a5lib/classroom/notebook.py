@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from a5lib.classroom.checks import EXERCISES, PASSED, run_check
-from a5lib.files import read_json, write_json, write_text
+from a5lib.files import read_object, write_json, write_text
 from a5lib.pipeline import Pipeline
 
 
@@ -38,7 +38,7 @@ def confront(
         print(f"{prediction!r} is not one of {', '.join(choices)}: it counts as no prediction.")
         prediction = None
     path = mine_folder(a5) / "predictions.json"
-    known = read_json(path) if path.is_file() else {}
+    known = read_object(path) if path.is_file() else {}
     remembered = {"predicted": prediction, "measured": measured, "unit": unit}
     write_json(path, known | {name: remembered | ({"choices": dict(choices)} if choices else {})})
     shown = [_shown(value, unit, choices or {}) for value in (prediction, measured)]

@@ -27,6 +27,13 @@ class LiveCurve:
             self.shown_at = time.monotonic()
             self._show(trainer, last)
 
+    def state_dict(self) -> dict:
+        """Saved with the run, so that one that is taken up shows its whole curve."""
+        return self.history.state_dict()
+
+    def load_state_dict(self, state: dict) -> None:
+        self.history.load_state_dict(state)
+
     def _show(self, trainer: Trainer, last: bool) -> None:
         from IPython.display import Markdown, display
 

@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: a soft look-up in loops, when it peaks, a query that copies
 #   kernelspec:
 #     display_name: Python 3
 #     language: python

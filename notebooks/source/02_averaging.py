@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: taking one value out of a sum, a query that averages, how long it must be
 #   kernelspec:
 #     display_name: Python 3
 #     language: python

@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: variances in closed form, one head against two
 #   kernelspec:
 #     display_name: Python 3
 #     language: python

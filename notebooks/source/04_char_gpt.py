@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: attention, a block, a test of causality, sampling; a first model of your own
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: question-answer rows, the London baseline, a training step, exact match
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

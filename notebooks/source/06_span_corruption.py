@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: truncation, the span, the rearrangement
 #   kernelspec:
 #     display_name: Python 3
 #     language: python

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: padding, the learning rate; your span corruption trains the model
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: loading parameters, reading answers, the error of a score
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

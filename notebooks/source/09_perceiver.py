@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: the down- and the up-projection, what the mask hides, what a bottleneck costs and saves
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

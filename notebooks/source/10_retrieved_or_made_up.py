@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: how well doubt tells wrong from right, calibration, what silence buys
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3

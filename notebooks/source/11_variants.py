@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: a synthesizer's scores, rotary positions, budgets of equal size
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
