@@ -123,6 +123,9 @@ def _drawn(formula: str) -> str | None:
             lambda _, known=known: known,
             source,
         )
+    source = re.sub(r"\\(d?frac) ?(\w) ?(\w)", r"\\\1{\2}{\3}", source)  # \frac12
+    source = re.sub(r"\\(sqrt|mathcal|mathbb) ?(\\[A-Za-z]+|\w)", r"\\\1{\2}", source)  # \mathcal N
+    source = re.sub(r"\\[bB]igg?(?![A-Za-z])", "", source)
     picture = io.BytesIO()
     try:
         font = FontProperties(size=12, math_fontfamily="stix")
