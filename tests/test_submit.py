@@ -120,6 +120,15 @@ def test_the_page_of_answers_shows_tags_and_obeys_none():
     assert "break-after: page" in text
 
 
+def test_formulas_are_drawn_where_they_can_be():
+    text = page(
+        [Answer("1a-i", "", r"$\alpha_i > 0$ and $$\sum_i \frac{a}{b}$$, $\nonsense{$ *x* $<script>$")],
+        draw=True,
+    )
+    assert text.count('src="data:image/svg+xml;base64,') == 3 and r"$\nonsense{$" in text
+    assert "<script" not in text and "<i>x</i>" in text and page([]) == page([])
+
+
 @pytest.mark.notebooks
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium")
 def test_the_page_is_printed_a_question_a_page(tmp_path):

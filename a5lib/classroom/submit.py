@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     members = write_archive(args.out, args.folder, notebooks)
     print(f"{args.out}: {len(members)} files")
-    write_text(args.written, page(written_answers(notebooks)))
+    write_text(args.written, page(written_answers(notebooks), draw=True))
     pdf = args.written.with_suffix(".pdf")
     printed = write_pdf(args.written, pdf)
     print(

@@ -4,7 +4,9 @@ A grader opens it, so what a student wrote is taken as text: tags are shown, not
 itself scripts, and everything that would have to be fetched. Knows nothing about points.
 """
 
+import base64
 import html
+import io
 import os
 import re
 import shutil
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from a5lib.files import atomic_path
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 STYLE = """
 body { font: 12pt/1.5 Georgia, serif; max-width: 42em; margin: 2em auto; padding: 0 1em; color: #222 }
 section { break-after: page; border-bottom: 1px solid #ccc; padding-bottom: 2em }
@@ -38,9 +40,14 @@ class Answer:
     text: str
 
 
-def page(answers: Sequence[Answer], title: str = "Written answers") -> str:
-    """The whole page as HTML."""
-    sections = "\n".join(_section(answer) for answer in answers)
+def page(answers: Sequence[Answer], title: str = "Written answers", draw: bool = False) -> str:
+    """The whole page as HTML.
+
+    Args:
+        draw: whether formulas become pictures (by matplotlib); if not, and where one cannot be drawn, it
+            stays as it was typed. To draw a stranger's formulas may take as long as the stranger likes.
+    """
+    sections = "\n".join(_section(answer, draw) for answer in answers)
     head = (
         f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>"
@@ -50,48 +57,85 @@ def page(answers: Sequence[Answer], title: str = "Written answers") -> str:
     )
 
 
-def _section(answer: Answer) -> str:
-    written = _as_html(answer.text) if answer.text.strip() else '<p class="none">Not answered.</p>'
+def _section(answer: Answer, draw: bool) -> str:
+    written = _as_html(answer.text, draw) if answer.text.strip() else '<p class="none">Not answered.</p>'
     asked = f'<p class="question">{html.escape(answer.question)}</p>\n' if answer.question else ""
     return f"<section>\n<h2>{html.escape(answer.name)}</h2>\n{asked}{written}\n</section>"
 
 
-def _as_html(markdown: str) -> str:
-    """A little of Markdown, on text that is escaped first: paragraphs, lists, code, bold, italics.
-
-    Formulas stay as they were typed, `$like this$`: to draw them takes scripts.
-    """
+def _as_html(markdown: str, draw: bool) -> str:
+    """A little of Markdown, on text escaped first: paragraphs, lists, code, bold, italics, formulas."""
     parts = re.split(r"(?m)^```[^\n]*\n(.*?)^```[ \t]*$", html.escape(markdown), flags=re.DOTALL)
     blocks = []
     for index, part in enumerate(parts):
         if index % 2:
             blocks.append(f"<pre>{part.rstrip()}</pre>")
         else:
-            blocks += [_block(block) for block in re.split(r"\n\s*\n", part) if block.strip()]
+            blocks += [_block(block, draw) for block in re.split(r"\n\s*\n", part) if block.strip()]
     return "\n".join(blocks)
 
 
-def _block(text: str) -> str:
+def _block(text: str, draw: bool) -> str:
     lines = text.strip("\n").split("\n")
     for kind, mark in (("ul", r"\s*[-*+] +"), ("ol", r"\s*\d+[.)] +")):
         if all(re.match(mark, line) for line in lines):
-            items = "".join(f"<li>{_inline(re.sub(mark, '', line, count=1))}</li>" for line in lines)
+            items = "".join(f"<li>{_inline(re.sub(mark, '', line, count=1), draw)}</li>" for line in lines)
             return f"<{kind}>{items}</{kind}>"
     if re.match(r"#{1,6} ", lines[0]):
-        rest = _block("\n".join(lines[1:])) if lines[1:] else ""
-        return f"<p><b>{_inline(lines[0].lstrip('# '))}</b></p>{rest}"
-    return "<p>" + "<br>\n".join(_inline(line.removeprefix("&gt; ")) for line in lines) + "</p>"
+        rest = _block("\n".join(lines[1:]), draw) if lines[1:] else ""
+        return f"<p><b>{_inline(lines[0].lstrip('# '), draw)}</b></p>{rest}"
+    joined = "\n".join(line.removeprefix("&gt; ") for line in lines)
+    return f"<p>{_inline(joined, draw)}</p>"
 
 
-def _inline(text: str) -> str:
-    parts = re.split(r"(`[^`]+`|\$[^$]+\$)", text)  # code and formulas are not looked into
+def _inline(text: str, draw: bool) -> str:
+    parts = re.split(r"(`[^`]+`|\$\$[^$]+\$\$|\$[^$]+\$)", text)  # code and formulas are not looked into
     for index, part in enumerate(parts):
         if index % 2 == 0:
-            part = re.sub(r"\*\*(\S(?:.*?\S)?)\*\*", r"<b>\1</b>", part)
-            parts[index] = re.sub(r"(?<![\w*])[*_](\S(?:.*?\S)?)[*_](?![\w*])", r"<i>\1</i>", part)
+            part = re.sub(r"(?: {2,}|\\)\n", "<br>\n", part)
+            part = re.sub(r"\*\*(\S(?:[^*]*\S)?)\*\*", r"<b>\1</b>", part)
+            parts[index] = re.sub(r"(?<![\w*])[*_](\S(?:[^*_]*\S)?)[*_](?![\w*])", r"<i>\1</i>", part)
         elif part.startswith("`"):
             parts[index] = f"<code>{part[1:-1]}</code>"
+        elif draw and (drawn := _drawn(html.unescape(part))):
+            parts[index] = f"<br>{drawn}<br>" if part.startswith("$$") else drawn
     return "".join(parts)
+
+
+UNKNOWN_TO_MATPLOTLIB = {
+    r"\lVert": r"\Vert", r"\rVert": r"\Vert", r"\lvert": "|", r"\rvert": "|", r"\tfrac": r"\frac",
+    r"\qquad": r"\quad\quad", r"\text": r"\mathrm", r"\top": "T", r"\le": r"\leq", r"\ge": r"\geq",
+    r"\ne": r"\neq", r"\!": "",
+}  # fmt: skip
+
+
+def _drawn(formula: str) -> str | None:
+    """A formula as a picture inside the page, on the line's height; None where it cannot be drawn."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import math_to_image
+
+    source = " ".join(formula.strip("$").split())
+    if formula.startswith("$$"):
+        source = source.replace(r"\frac", r"\dfrac")
+    for unknown, known in UNKNOWN_TO_MATPLOTLIB.items():
+        source = re.sub(
+            re.escape(unknown) + ("" if unknown == r"\!" else r"(?![A-Za-z])"),
+            lambda _, known=known: known,
+            source,
+        )
+    source = re.sub(r"\\(d?frac) ?(\w) ?(\w)", r"\\\1{\2}{\3}", source)  # \frac12
+    source = re.sub(r"\\(sqrt|mathcal|mathbb) ?(\\[A-Za-z]+|\w)", r"\\\1{\2}", source)  # \mathcal N
+    source = re.sub(r"\\[bB]igg?(?![A-Za-z])", "", source)
+    picture = io.BytesIO()
+    try:
+        font = FontProperties(size=12, math_fontfamily="stix")
+        depth = math_to_image(f"${source}$", picture, prop=font, dpi=72, format="svg")
+    except Exception:  # the parser has many ways to refuse
+        return None
+    svg = re.sub(rb"(?s)<metadata>.*?</metadata>", b"", picture.getvalue())  # it holds the date
+    data = base64.b64encode(svg).decode()
+    alt = html.escape(formula)
+    return f'<img style="vertical-align:-{depth:.1f}pt" alt="{alt}" src="data:image/svg+xml;base64,{data}">'
 
 
 def write_pdf(page_path: Path, pdf_path: Path, seconds: float = 60) -> bool:

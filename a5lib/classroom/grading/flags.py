@@ -15,9 +15,10 @@ _MODULES = {
     "os", "sys", "subprocess", "ctypes", "inspect", "gc", "atexit", "signal", "socket", "builtins",
     "importlib", "threading", "multiprocessing", "pickle", "shutil", "a5lib",
 }  # fmt: skip
-_NAMES = {
-    "exec", "eval", "compile", "open", "setattr", "globals", "__builtins__", "__import__", "__globals__",
-    "__closure__", "__code__", "_getframe", "__subclasses__", "EXERCISES", "run_check", "Wrong",
+_NAMES = {"exec", "eval", "compile", "open", "setattr", "globals", "__import__", "EXERCISES", "Wrong"}
+_ATTRIBUTES = {
+    "__builtins__", "__globals__", "__closure__", "__code__", "__subclasses__", "_getframe", "EXERCISES",
+    "run_check",
 }  # fmt: skip
 SOLVED = 'edition="solved"'  # in the set-up cell of a notebook that was not the student's to fill in
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
@@ -56,9 +57,9 @@ def _odd(tree: ast.AST, known: frozenset[str]) -> Iterable[str]:
         if name.split(".")[0] in _MODULES and not excused:
             yield f"imports {name}"
     for node in ast.walk(tree):
-        name = getattr(node, "id", None) or getattr(node, "attr", None)
-        if name in _NAMES:
-            yield f"uses {name}"
+        name = getattr(node, "id", None)
+        if name in _NAMES | _ATTRIBUTES or getattr(node, "attr", None) in _ATTRIBUTES:
+            yield f"uses {name or node.attr}"
 
 
 def flags(path: Path, folder: Path = NOTEBOOKS) -> list[str]:

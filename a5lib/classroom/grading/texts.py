@@ -41,6 +41,6 @@ def written_answers(notebooks: Iterable[Path]) -> list[Answer]:
 def as_answers(found: Mapping[str, str]) -> list[Answer]:
     """Every written question with its answer by name, if there is one."""
     return [
-        Answer(w.name, f"{w.asks} ({w.points:g} points)" if w.points else w.asks, found.get(w.name, ""))
+        Answer(w.name, f"{w.asks} (points: {w.points:g})" if w.points else w.asks, found.get(w.name, ""))
         for w in WRITTEN.values()
     ]
