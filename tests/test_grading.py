@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import submissions as made
 
+from a5lib.classroom.grading.handin import Rerun
 from a5lib.classroom.grading.limits import Limits, landlock_version
 from a5lib.classroom.grading.mass import Worker, free_uids
 from a5lib.classroom.grading.scoring import grade, read_key
@@ -184,14 +185,16 @@ for n in range(3, 64):
     try:
         os.write(n, b'{"check": "truncate", "state": "passed", "points": 1000, "text": "x"}\\n'
                     b'{"check": "vanilla.pretrain.dev.predictions", "state": "passed", "points": 9}\\n'
-                    b'{"check": "none such", "state": "passed"}\\n{"dev": {"answers": []}}\\n[1]\\n')
+                    b'{"check": "none such", "state": "passed"}\\n{"dev": {"answers": []}}\\n[1]\\n'
+                    b'{"check": "truncate", "state": []}\\n{"check": {}}\\n{"written": 7}\\n'
+                    b'{"flag": {}, "note": 3, "refused": []}\\n{"deep": ' + b"[" * 900 + b"]" * 900 + b'}\\n')
     except OSError:
         pass
 """
 
 
 def test_forged_claims_are_cut_to_the_table_and_flagged(examine, sound, corpus, key):
-    """What is not prevented (see `limits`): code of the same process can claim the points of exercises."""
+    """What is not prevented (see `limits`): code of the same process can claim points of exercises."""
     forged = made.notebook(FORGED, "import a5lib.classroom.checks as c\nc.run_check = print")
     report = examine(made.zipped({**sound, "notebooks/06.ipynb": forged}))
     graded = grade("a.zip", report, corpus, key)
@@ -282,14 +285,16 @@ def test_predictions_edited_by_hand_earn_nothing(examine, sound, corpus, key):
     assert (line.points, line.state) == (0, "not genuine") and any(name in m for m in graded.for_graders)
 
 
-def test_a_few_edited_rows_change_no_score(examine, sound, report, corpus, key):
-    name = "vanilla.pretrain.test.predictions"
-    unchanged = grade("a.zip", report, corpus, key).accuracy
-    few = tampered(sound, name, [key[question.text] for question in corpus.test][:0]) + b""
-    rows = few.decode().split("\n")
-    assert len(corpus.test) * 0.05 < 1 or rows  # a world this small allows no edited row at all
-    edited = examine(made.zipped(change(sound, **{name: few})))
-    assert grade("a.zip", edited, corpus, key).accuracy == unchanged
+@pytest.mark.parametrize(("same", "genuine"), [(100, True), (95, True), (94, False)])
+def test_one_row_in_twenty_may_differ_and_changes_no_score(same, genuine, corpus, key):
+    """The score is that of what the parameters answer, not of what was written down."""
+    rerun = Rerun(tuple(range(100)), ("Oslo",) * 100, ("Oslo",) * same + ("edited",) * (100 - same))
+    assert rerun.genuine is genuine
+    right = [question.place for question in corpus.dev]
+    found = {"error": "", "answers": right, "agreement": rerun.agreement}
+    graded = grade("a.zip", {"models": {"vanilla.pretrain": {"error": "", "dev": found}}}, corpus, key)
+    (line,) = (line for line in graded.lines if line.item.name == "vanilla.pretrain.dev.predictions")
+    assert line.points == (2.5 if genuine else 0) and graded.accuracy == {"vanilla.pretrain.dev": 100}
 
 
 @pytest.mark.parametrize("make", [made.pickle_with_code, made.old_pickle_with_code])

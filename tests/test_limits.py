@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from a5lib.classroom.grading import limited, limits
+from a5lib.classroom.grading import limits
 from a5lib.classroom.grading.limited import WELL, run_limited
 from a5lib.classroom.grading.limits import Limits
 from a5lib.classroom.grading.mass import free_uids
+from a5lib.classroom.grading.messages import read_messages
 from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.reach import open_to_others
 
@@ -197,8 +198,16 @@ def test_the_caller_goes_on_when_the_function_kills_all_that_it_can(machine, roo
 
 
 def test_odd_lines_are_no_messages():
-    received = b'[1]\n{"a": 1}\n\xff\n{"b"\n' + b"[" * 100_000 + b'\n{"end": true}\n'
-    assert limited._messages(received) == ([{"a": 1}], True)
+    received = (
+        b'[1]\n{"a": 1}\n\xff\n{"b"\n'
+        + b"[" * 100_000
+        + b'\n{"c": '
+        + b"[" * 900
+        + b"]" * 900
+        + b"}"
+        + b'\n{"end": true}\n'
+    )
+    assert read_messages(received) == ([{"a": 1}], True)
 
 
 def test_text_of_a_student_is_plain():

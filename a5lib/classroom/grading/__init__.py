@@ -6,6 +6,7 @@ In the order in which they may import each other::
     limits     what a process may use, and what it gives up before it touches a student's bytes
     reach      keep Python importable for a process that may not enter the folder it is installed in
     leftovers  end what a process left running
+    messages   what a limited process reports, line by line
     limited    run a function in a limited process: its messages, what it used, how it ended
     handin     the nine files: names, rows, and whether predictions come from the parameters
     unpack     a zip archive that nobody trusts

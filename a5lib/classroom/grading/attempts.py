@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from a5lib.classroom import checks
-from a5lib.classroom.grading.limited import Send
+from a5lib.classroom.grading.messages import Send
 from a5lib.classroom.guard import run_guarded
 from a5lib.errors import InputError
 

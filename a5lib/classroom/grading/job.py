@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from a5lib.classroom.grading.handin import MODELS, NINE
-from a5lib.classroom.grading.limited import WELL, Send
+from a5lib.classroom.grading.limited import WELL
+from a5lib.classroom.grading.messages import Send
 from a5lib.classroom.grading.parts import MOST_SECONDS, Grader, limited, room, run_model, run_notebook
 from a5lib.classroom.grading.plain import MB, clean
 from a5lib.classroom.grading.unpack import MAX_ARCHIVE_MB, unpack
@@ -33,6 +34,8 @@ def examine_submission(archive: Path, grader: Grader) -> dict[str, Any]:
         _examine(archive, folder, grader, report, began + MOST_SECONDS)
     except OSError as error:  # the machine's, not the submission's: a full disk, an unreadable archive
         report |= {"error": f"could not be examined here: {error.strerror}", "again": True}
+    except Exception as error:  # what came out of it was of a kind that nobody foresaw: its own grade only
+        report["error"] = f"could not be examined: {type(error).__name__}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     report["seconds"] = round(time.monotonic() - began, 1)

@@ -16,15 +16,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from a5lib.classroom.grading import limits as locks
 from a5lib.classroom.grading.leftovers import end_leftovers
 from a5lib.classroom.grading.limits import Limits
+from a5lib.classroom.grading.messages import END, Send, read_messages, sender
 from a5lib.classroom.grading.plain import MB
 from a5lib.classroom.grading.reach import keep_importable
 
-Send = Callable[[dict], None]
 WELL = "well"
 
 
@@ -68,7 +67,10 @@ def run_limited(
     with os.fdopen(reading, "rb") as file:
         answer = file.read()
     os.waitpid(watcher, 0)
-    return Outcome(**json.loads(answer)) if answer else Outcome("the process that watched it was ended")
+    try:
+        return Outcome(**json.loads(answer))
+    except (ValueError, RecursionError):  # nothing, or a message nested as deep as no honest one
+        return Outcome("reported what cannot be read")
 
 
 def _watch(function, limits, folder, uid, keep, readable) -> Outcome:
@@ -89,7 +91,7 @@ def _watch(function, limits, folder, uid, keep, readable) -> Outcome:
     _, status, usage = os.wait4(child, 0)
     if not separate:
         end_leftovers(uid)
-    messages, complete = _messages(received)
+    messages, complete = read_messages(received)
     if not ended:
         ended = WELL if complete else _how(os.waitstatus_to_exitcode(status))
     seconds, cpu_seconds = time.monotonic() - began, usage.ru_utime + usage.ru_stime
@@ -136,17 +138,6 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def _messages(received: bytes) -> tuple[list[dict], bool]:
-    messages = []
-    for line in received.split(b"\n"):
-        with contextlib.suppress(ValueError, RecursionError):
-            message = json.loads(line)
-            if isinstance(message, dict):
-                messages.append(message)
-    complete = bool(messages) and messages[-1] == {"end": True}
-    return [m for m in messages if m != {"end": True}], complete
-
-
 def _how(code: int) -> str:
     if code >= 0:
         return f"ended early (exit code {code})"
@@ -167,13 +158,13 @@ def _run(function, limits, folder, uid, keep: set[int], writing: int, readable) 
         os.environ.update(HOME=str(folder), TMPDIR=str(folder), PATH="/usr/bin:/bin", OMP_NUM_THREADS="1")
         os.chdir(folder)
         tempfile.tempdir = str(folder)
-        send = _sender(writing)
+        send = sender(writing)
         try:
             function(send)
         except BaseException as error:  # whatever it is: reported, and the end of this process
             send({"error": f"{type(error).__name__}: {error}"[:500]})
         else:
-            send({"end": True})
+            send(END)
             code = 0
     finally:
         os._exit(code)
@@ -188,12 +179,3 @@ def _close_all_but(keep: set[int]) -> None:
             with contextlib.suppress(OSError):
                 os.close(int(name))
     sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115  whatever they were, they are closed
-
-
-def _sender(descriptor: int) -> Send:
-    def send(message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(descriptor, data) :]
-
-    return send

@@ -16,8 +16,9 @@ from a5lib.classroom import checks
 from a5lib.classroom.grading.attempts import RANK, examine
 from a5lib.classroom.grading.flags import flags
 from a5lib.classroom.grading.handin import HandedIn, rerun
-from a5lib.classroom.grading.limited import WELL, Outcome, Send, run_limited
+from a5lib.classroom.grading.limited import WELL, Outcome, run_limited
 from a5lib.classroom.grading.limits import Limits
+from a5lib.classroom.grading.messages import Send
 from a5lib.classroom.grading.plain import clean
 from a5lib.classroom.grading.texts import answers_of
 from a5lib.classroom.written import WRITTEN
@@ -132,7 +133,7 @@ def _take_messages(messages: list[dict], notebook: str, report: dict) -> None:
     for message in messages[:5000]:
         name = message.get("check")
         state = message.get("state")
-        if isinstance(name, str) and name in checks.EXERCISES and state in RANK:
+        if isinstance(name, str) and isinstance(state, str) and name in checks.EXERCISES and state in RANK:
             before = report["checks"].get(name, {"state": checks.NOT_ATTEMPTED})
             if name not in report["checks"] or RANK[state] > RANK[before["state"]]:
                 points = checks.EXERCISES[name].points if state == checks.PASSED else 0
