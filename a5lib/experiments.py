@@ -47,17 +47,15 @@ def start(a5: Pipeline) -> Iterator[Row]:
     for diagonals in (False, True):
         varied = a5.variation(diagonals=diagonals)
         stage = varied.pretrain("perceiver")
-        points = stage.history
-        kept = points[:: max(1, len(points) // CURVE_POINTS)] + points[-1:]
-        curve = [{"step": p["step"], "loss": round(p["loss"], 4)} for p in kept]
-        yield _measured(varied, stage) | {"diagonals": diagonals, "curve": curve}
+        yield _measured(varied, stage) | {"diagonals": diagonals, "curve": _curve(stage)}
 
 
 def variants(a5: Pipeline) -> Iterator[Row]:
     """All variants under one recipe."""
     for variant in ("vanilla", "rope", "synthesizer", *WITH_BOTTLENECK):
-        row = {"variant": variant, "parameters": sum(p.numel() for p in a5.fresh_model(variant).parameters())}
-        yield _measured(a5, a5.pretrain(variant)) | row
+        parameters, stage = a5.fresh_model(variant).parameters(), a5.pretrain(variant)
+        row = {"variant": variant, "parameters": sum(p.numel() for p in parameters)}
+        yield _measured(a5, stage) | row | {"curve": _curve(stage)}
 
 
 def phrasings(a5: Pipeline) -> Iterator[Row]:
@@ -107,6 +105,13 @@ EXPERIMENTS: dict[str, Callable[[Pipeline], Iterator[Row]]] = {
     "phrasings": phrasings,
     "exposures": exposures,
 }
+
+
+def _curve(stage: Stage) -> list[Row]:
+    """Some points of a stage's training curve, the last among them."""
+    points = stage.history
+    kept = points[:: max(1, len(points) // CURVE_POINTS)] + points[-1:]
+    return [{"step": p["step"], "loss": round(p["loss"], 4)} for p in kept]
 
 
 def _people(a5: Pipeline) -> int:

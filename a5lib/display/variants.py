@@ -125,6 +125,40 @@ def variant_scores(rows: Sequence[Row], baseline: float) -> Figure:
     return figure
 
 
+def whole_curves(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """The training curves of the first seed with vanilla and most others, uninterrupted runs only."""
+    by_seed: dict[int, dict[str, Sequence[Row]]] = {}
+    for row in rows:
+        curve = row.get("curve", [])
+        if curve and curve[0]["step"] < curve[-1]["step"] / 20:
+            by_seed.setdefault(row["seed"], {})[row["variant"]] = curve
+    with_vanilla = [curves for curves in by_seed.values() if "vanilla" in curves]
+    return max(with_vanilla, key=len, default={})
+
+
+def variant_curves(curves: Mapping[str, Sequence[Row]], bins: int = 20) -> Figure:
+    """Losses less vanilla's in the same stretch of training, the mean of each of `bins` stretches."""
+    end = max(p["step"] for p in curves["vanilla"])
+    edges = np.linspace(0, end, bins + 1)
+
+    def means(curve: Sequence[Row]) -> np.ndarray:
+        which = np.clip(np.digitize([p["step"] for p in curve], edges) - 1, 0, bins - 1)
+        losses = np.array([p["loss"] for p in curve])
+        return np.array([losses[which == b].mean() if (which == b).any() else np.nan for b in range(bins)])
+
+    figure, axes = _panel(7.4, 3.2)
+    axes.axhline(0, color=INK, linewidth=1.2, label="vanilla")
+    others = ((name, curve) for name, curve in curves.items() if name != "vanilla")
+    for (name, curve), (colour, dash, marker) in zip(others, LOOKS, strict=False):
+        behind = means(curve) - means(curves["vanilla"])
+        x = (edges[1:] + edges[:-1]) / 2
+        axes.plot(x, behind, dash, color=colour, marker=marker, markersize=3, label=name)
+    axes.set(xlabel="step of pretraining", ylabel="loss less vanilla's\n(nats a character)")
+    axes.set_title("Who is ahead (below 0), and when")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def phrasing_figure(rows: Sequence[Row], baseline: float) -> Figure:
     """Accuracy against phrasings at equal exposures: a dot a seed, Wilson's interval of all together."""
     figure, axes = _panel(7, 3.2)
