@@ -70,6 +70,7 @@ RUNS = [
     {"seed": seed, "variant": name, "correct": correct + seed, "total": 50}
     for seed in (0, 1) for name, correct in (("vanilla", 40), ("rope", 42))
 ] + [{"seed": 0, "variant": "synthesizer", "correct": 9, "total": 50}]  # fmt: skip
+RECALLED = [{**run, "recall": {"{name} was ": 80.0, "Of {name} ": 50.0}} for run in RUNS]
 CURVE = [{"step": step, "loss": 1.0} for step in range(0, 100, 2)]
 CURVES = [
     {"seed": 0, "variant": "vanilla", "curve": CURVE[20:]},  # interrupted, and taken up
@@ -110,6 +111,7 @@ CASES = {
         ["81.0 ± 12.7", "18.0", "vanilla", "synthesizer", "always London: 6.7 %"],
     ),
     "curves": (figures.variant_curves(figures.whole_curves(CURVES), bins=2), ["vanilla", "rope"]),
+    "recall": (figures.recall_figure(RECALLED), ["rope", "“NAME was …”, before finetuning"]),
     "phrasings": (figures.phrasing_figure(WORLDS, 6.7), ["Each fact read 108 times", "1", "8"]),
     "recap": (figures.recap_table(PREDICTIONS), ["3.142 %", "4 %", "no prediction", "neither", "●", "○"]),
 }

@@ -159,6 +159,26 @@ def variant_curves(curves: Mapping[str, Sequence[Row]], bins: int = 20) -> Figur
     return figure
 
 
+def recall_figure(rows: Sequence[Row]) -> Figure:
+    """For each variant where the name stands, and how often the place is found: means over its seeds."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    sentences = list(rows[0]["recall"])
+    figure, axes = _panel(7.4, 0.48 * len(names) + 1.5)
+    labels = [f"“{s.format(name='NAME').strip()} …”, before finetuning" for s in sentences]
+    found = [[np.mean([r["recall"][s] for r in rows if r["variant"] == v]) for v in names] for s in sentences]
+    labels.append("the question, after finetuning")
+    found.append([mean_interval(accuracies(rows, variant=v))[0] for v in names])
+    for i in range(len(names)):
+        line = [shares[i] for shares in found]
+        axes.plot([min(line), max(line)], [i, i], color=GREY, linewidth=1.5, zorder=1)
+    for label, shares, (colour, _, marker) in zip(labels, found, LOOKS, strict=False):
+        axes.scatter(shares, range(len(names)), s=44, color=colour, marker=marker, label=label, zorder=2)
+    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 101), xlabel="right (%)")
+    axes.set(ylim=(len(names) - 0.5, -0.5), title="Stored, and found where the name stands elsewhere")
+    figure.legend(loc="outside lower center", fontsize=8.5, ncols=1)
+    return figure
+
+
 def phrasing_figure(rows: Sequence[Row], baseline: float) -> Figure:
     """Accuracy against phrasings at equal exposures: a dot a seed, Wilson's interval of all together."""
     figure, axes = _panel(7, 3.2)

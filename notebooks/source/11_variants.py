@@ -403,6 +403,16 @@ from a5lib.display.variants import variant_scores
 variant_scores(tried, london.accuracy) if tried else None
 
 # %% [markdown]
+# A question can fail for two reasons: the fact was not stored, or it is not found. So ask the *pretrained* models, in the
+# words of the corpus. In `NAME was born in ` the name stands at the beginning, as in most lines. In `The birthplace of
+# NAME was ` it begins at position 18, in a question at position 10.
+
+# %% tags=["figure:variants-recall"]
+from a5lib.display.variants import recall_figure
+
+recall_figure(tried) if tried and "recall" in tried[0] else None
+
+# %% [markdown]
 # And how they got there, in one seed:
 
 # %% tags=["figure:variants-curves"]
