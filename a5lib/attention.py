@@ -86,13 +86,18 @@ class _Attention(nn.Module):
         B, T, C = x.shape
         return x.view(B, T, self.n_head, C // self.n_head).transpose(1, 2)
 
+    def placed(self, x: Tensor, positions: Tensor | None) -> Tensor:
+        """Queries or keys (B, H, T, D) at positions (B, T), None for 0..T-1; here they are as they are."""
+        return x
+
     def attend(self, x_q: Tensor, x_kv: Tensor, cache: KeyValueCache | None, positions: Positions) -> Tensor:
         """Queries from x_q (B, Q, C), keys and values from x_kv (B, K, C); returns (B, Q, C).
 
         `positions` is a pair: where the queries stand (B, Q), None for 0..Q-1, and, with a cache, where
         the new keys stand (B, K). A query at position t sees keys 0..t.
         """
-        q, k, v = self.heads(self.query(x_q)), self.heads(self.key(x_kv)), self.heads(self.value(x_kv))
+        q = self.placed(self.heads(self.query(x_q)), positions[0])
+        k, v = self.placed(self.heads(self.key(x_kv)), positions[1]), self.heads(self.value(x_kv))
         dropout = self.attn_dropout if self.training else 0.0
         if cache is not None:
             k, v = cache.append(k, v, positions[1])

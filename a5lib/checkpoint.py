@@ -24,7 +24,9 @@ from a5lib.model import GPT, GPTConfig, Parts, build_model
 from a5lib.vocab import CharVocab
 
 State = dict[str, torch.Tensor]
-HANDOUT_HEADS = 8  # the tensors do not tell how many heads there are
+HANDOUT_HEADS = 8  # the tensors do not tell how many heads there are, except a rope's
+ROPE_CACHE = "blocks.0.attn.rope_cache"
+DERIVED = (".mask", ".rope_cache")  # ends of the names of what is computed from the shape, not learned
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 MOST_DERIVED = 2**26  # elements of masks that a file need not hold; the handout's shape has 65,536
 
@@ -108,24 +110,26 @@ def _expect_plain(tensor: torch.Tensor, what: str) -> None:
 
 
 def config_of_state(state: State, path: str | Path) -> GPTConfig:
-    """The shape of a model from its tensors alone, with the handout's 8 heads.
+    """The shape of a model from its tensors alone, with the handout's 8 heads (a rope's cache tells its own).
 
     Raises:
         InputError: the tensors are not those of a GPT of this course.
     """
     try:
         vocab_size, n_embd = state["tok_emb.weight"].shape
-        block_size = state["pos_emb"].shape[1]
+        rope = state.get(ROPE_CACHE)
+        block_size = state["pos_emb"].shape[1] if rope is None else rope.shape[0]
+        n_head = HANDOUT_HEADS if rope is None else n_embd // (2 * rope.shape[1])
         bottleneck_dim = _bottleneck_of(state, block_size)
         n_blocks = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, ZeroDivisionError):
         raise InputError(f"{path}: its tensors are not those of this course's models") from None
-    if n_embd % HANDOUT_HEADS:
+    if n_head < 1 or n_embd % n_head:
         what = f"{n_embd} channels do not divide into the handout's {HANDOUT_HEADS} heads"
         raise InputError(f"{path}: {what}; put the file {info_path(path).name} beside it")
     n_layer = n_blocks + 2 if "down_block.C" in state else n_blocks
     with located(str(path)):
-        return GPTConfig(vocab_size, block_size, n_layer, HANDOUT_HEADS, n_embd, bottleneck_dim)
+        return GPTConfig(vocab_size, block_size, n_layer, n_head, n_embd, bottleneck_dim)
 
 
 def _bottleneck_of(state: State, block_size: int) -> int | None:
@@ -139,6 +143,10 @@ def _bottleneck_of(state: State, block_size: int) -> int | None:
 def _variant_of(state: State, config: GPTConfig) -> str:
     if "down_block.C" in state:
         return "perceiver"
+    if "pos_emb" not in state:
+        return "rope"
+    if "blocks.0.attn.w2" in state:
+        return "synthesizer"
     return "vanilla" if config.bottleneck_dim is None else "perceiver_ar"
 
 
@@ -224,14 +232,14 @@ def _expect_vocabulary(path: str | Path, config: GPTConfig, vocab: CharVocab) ->
 
 
 def fill(model: GPT, state: State, path: str | Path) -> None:
-    """Copy a state dict into a model. Masks are derived, not learned: a file may lack them.
+    """Copy a state dict into a model. What is derived, not learned, a file may lack.
 
     Raises:
         InputError: tensors that are missing, too many, or of another shape, the first of them named; or
             numbers that are not finite.
     """
-    masks = _expect_tensors(model, state, path)
-    learned = {name: tensor for name, tensor in state.items() if name not in masks}
+    derived = _expect_tensors(model, state, path)
+    learned = {name: tensor for name, tensor in state.items() if name not in derived}
     for name, tensor in learned.items():
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name} holds numbers that are not finite; train it again")
@@ -241,12 +249,12 @@ def fill(model: GPT, state: State, path: str | Path) -> None:
 def _expect_tensors(model: GPT, state: State, path: str | Path) -> set[str]:
     """The state dict has the model's names and shapes; returns the names that it may lack."""
     own = model.state_dict()
-    masks = {name for name in own if name.endswith(".mask")}
-    for name in sorted((own.keys() - masks) ^ {n for n in state if not n.endswith(".mask")}):
+    derived = {name for name in own if name.endswith(DERIVED)}
+    for name in sorted((own.keys() - derived) ^ {n for n in state if not n.endswith(DERIVED)}):
         is_own = name in own
         raise InputError(f"{path}: {name[:60]} is {'missing' if is_own else 'not part of this model'}")
     for name, tensor in state.items():
         if name in own and own[name].shape != tensor.shape:
             shapes = f"{tuple(tensor.shape)}, the model's is {tuple(own[name].shape)}"
             raise InputError(f"{path}: {name} has shape {shapes}; it was made for another size")
-    return masks
+    return derived

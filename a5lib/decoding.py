@@ -5,7 +5,7 @@ own position, and a causal model never lets a real position see the padding behi
 about questions or files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -16,6 +16,12 @@ from a5lib.model import GPT
 from a5lib.vocab import PAD_ID
 
 NOTHING = -1  # in the place of an id: the row was done before
+Pick = Callable[[Tensor], Tensor]  # logits (B, V) to ids (B,)
+
+
+def most_likely(logits: Tensor) -> Tensor:
+    """(B,): the greedy choice from logits (B, V)."""
+    return logits.argmax(dim=-1)
 
 
 @torch.inference_mode()
@@ -26,6 +32,7 @@ def greedy_decode(
     stop_id: int | None = None,
     use_cache: bool = True,
     batch_size: int = 512,
+    pick: Pick = most_likely,
 ) -> list[list[int]]:
     """The most likely continuation of each prompt, one character at a time.
 
@@ -33,6 +40,7 @@ def greedy_decode(
         prompts: ids, each (T,) int64, of any lengths.
         stop_id: a row is done after its first `stop_id`; None decodes `max_new` for all.
         use_cache: False recomputes the whole sequence at every step, to compare.
+        pick: how each step's ids come from its logits; one that draws them makes this sampling.
 
     Returns:
         The new ids of each row: at most `max_new`, ending with `stop_id` where it was reached, and
@@ -54,14 +62,14 @@ def greedy_decode(
     new: list[list[int]] = [[] for _ in prompts]
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
-        decoded = _decode_batch(model, [prompts[i] for i in rows], max_new, stop_id, use_cache)
+        decoded = _decode_batch(model, [prompts[i] for i in rows], max_new, stop_id, use_cache, pick)
         for row, ids in zip(rows, decoded, strict=True):
             new[row] = ids
     model.train(was_training)
     return new
 
 
-def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]]:
+def _decode_batch(model, prompts, max_new, stop_id, use_cache, pick) -> list[list[int]]:
     device = model.tok_emb.weight.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)  # (B,)
     idx = pad_sequence(list(prompts), batch_first=True, padding_value=PAD_ID).to(device)  # (B, T)
@@ -70,7 +78,7 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]
     room = model.config.block_size - lengths
     done = torch.zeros_like(lengths, dtype=torch.bool)
     columns = []
-    for n, step in zip(range(max_new), steps(model, idx, lengths, max_new), strict=False):
+    for n, step in zip(range(max_new), steps(model, idx, lengths, max_new, pick), strict=False):
         columns.append(step.masked_fill(done | (n >= room), NOTHING))
         done |= (step == stop_id) if stop_id is not None else False
         done |= n + 1 >= room  # nothing more fits
@@ -80,7 +88,7 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache) -> list[list[int]
     return [[i for i in row if i != NOTHING] for row in new]
 
 
-def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Iterator[Tensor]:
+def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:
     """Each step's ids (B,): the prompts are read once, then one position a row and step."""
     B, T = idx.shape
     block_size = model.config.block_size
@@ -90,14 +98,14 @@ def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Ite
     logits = logits[torch.arange(B, device=idx.device), lengths - 1]  # (B, V) after each row's last character
     position = lengths
     while True:
-        ids = logits.argmax(dim=-1)
+        ids = pick(logits)
         yield ids
         # A row whose block is full stands still; what it would say is not read.
         logits = model.extend(ids[:, None], position.clamp(max=block_size - 1)[:, None], cache)[:, 0]
         position = position + 1
 
 
-def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> Iterator[Tensor]:
+def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:
     """The same ids, from the whole sequence at every step."""
     B, T = idx.shape
     block_size = model.config.block_size
@@ -105,7 +113,7 @@ def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int) -> I
     row, position = torch.arange(B, device=idx.device), lengths
     while True:
         width = int(position.clamp(max=block_size).max())
-        ids = model.next_logits(idx[:, :width], position.clamp(max=block_size)).argmax(dim=-1)
+        ids = pick(model.next_logits(idx[:, :width], position.clamp(max=block_size)))
         yield ids
         idx[row, position.clamp(max=idx.size(1) - 1)] = ids
         position = position + 1

@@ -5,6 +5,8 @@
                   an up-projection back to T positions, layer norm, head
     perceiver_ar  embeddings, a block in which the last M positions ask and all T answer,
                   n_layer - 1 blocks on those M, layer norm, head: logits for M positions
+    rope          vanilla with rotary attention in the place of learned positions
+    synthesizer   vanilla with scores from each position alone, without queries and keys
 
 Letters: B batch, T length, C channels (n_embd), M latents (bottleneck_dim), V vocabulary.
 Knows nothing about data, training, or files.
@@ -19,6 +21,7 @@ from torch.nn import functional as F
 
 from a5lib.attention import CausalCrossAttention, CausalSelfAttention, KeyValueCache
 from a5lib.errors import InputError
+from a5lib.variants import RotaryAttention, SynthesizerAttention
 from a5lib.vocab import PAD_ID
 
 
@@ -170,9 +173,11 @@ class Parts:
 class GPT(nn.Module):
     """A character-level language model: ids in, the logits of each next character out."""
 
+    usual_parts = Parts()
+
     def __init__(self, config: GPTConfig, parts: Parts | None = None):
         super().__init__()
-        self.config, self.parts = config, parts or Parts()
+        self.config, self.parts = config, parts or self.usual_parts
         self.tok_emb = nn.Embedding(config.vocab_size, config.n_embd)
         self.pos_emb = nn.Parameter(torch.zeros(1, config.block_size, config.n_embd))
         self.drop = nn.Dropout(config.dropout)
@@ -198,7 +203,11 @@ class GPT(nn.Module):
         T = idx.size(1)
         if self.config.block_size < T:
             raise InputError(f"{T} characters do not fit the model's block of {self.config.block_size}")
-        return self.drop(self.tok_emb(idx) + self.pos_emb[:, :T])
+        return self.drop(self.placed(self.tok_emb(idx)))
+
+    def placed(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Characters (B, T, C) with their positions (B, T) added; None is 0..T-1."""
+        return x + (self.pos_emb[:, : x.size(1)] if positions is None else self.pos_emb[0][positions])
 
     def transform(self, x_input: Tensor) -> Tensor:
         """What the layers make of the embeddings: (B, T, C) to (B, T, C)."""
@@ -240,7 +249,7 @@ class GPT(nn.Module):
 
         Rows may stand at different positions. Equal to `forward` on the whole sequences.
         """
-        x_input = self.tok_emb(idx) + self.pos_emb[0][positions]  # (B, T, C)
+        x_input = self.placed(self.tok_emb(idx), positions)  # (B, T, C)
         return self.head(self.ln_f(self.extend_blocks(x_input, positions, cache)))
 
     def extend_blocks(self, x: Tensor, positions: Tensor, cache: list[KeyValueCache]) -> Tensor:
@@ -323,6 +332,26 @@ class PerceiverAR(GPT):
         return length <= self.config.bottleneck_dim and super().cacheable(length)
 
 
+class Rope(GPT):
+    """Rotary positions (Su et al. 2021): the attention turns queries and keys, the input is left alone."""
+
+    usual_parts = Parts(attention=RotaryAttention)
+
+    def __init__(self, config: GPTConfig, parts: Parts | None = None):
+        super().__init__(config, parts)
+        self.pos_emb = None
+
+    def placed(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Characters as they are: where they stand is the attention's affair."""
+        return x
+
+
+class Synthesizer(GPT):
+    """The dense synthesizer (Tay et al. 2020), as in the assignment of 2021."""
+
+    usual_parts = Parts(attention=SynthesizerAttention)
+
+
 def on_latents(config: GPTConfig) -> GPTConfig:
     """The config of the blocks that work on M latents."""
     return replace(config, block_size=config.bottleneck_dim, bottleneck_dim=None)
@@ -340,8 +369,15 @@ def _takes_cache(layer: nn.Module) -> bool:
     return not {"cache", "cached"}.isdisjoint(inspect.signature(layer.forward).parameters)
 
 
-MODELS: dict[str, type[GPT]] = {"vanilla": GPT, "perceiver": Perceiver, "perceiver_ar": PerceiverAR}
+MODELS: dict[str, type[GPT]] = {
+    "vanilla": GPT,
+    "perceiver": Perceiver,
+    "perceiver_ar": PerceiverAR,
+    "rope": Rope,
+    "synthesizer": Synthesizer,
+}
 VARIANTS = tuple(MODELS)
+WITH_BOTTLENECK = ("perceiver", "perceiver_ar")
 
 
 def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | None = None) -> GPT:
@@ -352,7 +388,7 @@ def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | N
     """
     if variant not in MODELS:
         raise InputError(f"{variant!r}: no such variant; there are {', '.join(VARIANTS)}")
-    if variant == "vanilla":
+    if variant not in WITH_BOTTLENECK:
         config = replace(config, bottleneck_dim=None)
     elif config.bottleneck_dim is None:
         raise InputError(f"a {variant} needs a bottleneck_dim")

@@ -27,7 +27,7 @@ from a5lib.dataset import CharCorruptionDataset, Corrupt, NameDataset, corrupt_s
 from a5lib.errors import InputError
 from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
 from a5lib.files import read_object, write_json
-from a5lib.model import GPT, GPTConfig, Parts, build_model
+from a5lib.model import GPT, WITH_BOTTLENECK, GPTConfig, Parts, build_model
 from a5lib.perceiver_start import start_on_diagonals
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
 from a5lib.run_state import RunState
@@ -58,8 +58,8 @@ def new_model(
 
 
 def shape_of(variant: str, recipe: Recipe, vocab: CharVocab, bottleneck_dim: int | None) -> GPTConfig:
-    """The shape that a recipe gives a variant; vanilla has no bottleneck."""
-    bottleneck_dim = None if variant == "vanilla" else bottleneck_dim
+    """The shape that a recipe gives a variant; most have no bottleneck."""
+    bottleneck_dim = bottleneck_dim if variant in WITH_BOTTLENECK else None
     return recipe.profile.model_config(len(vocab), bottleneck_dim, recipe.dropout)
 
 
@@ -359,7 +359,8 @@ def _source(o: Callable) -> str:
 
 
 _TRAINING_ROOMS = (
-    "vocab", "corpus", "dataset", "batches", "attention", "model", "perceiver_start", "optim", "trainer",
+    "vocab", "corpus", "dataset", "batches", "attention", "variants", "model", "perceiver_start", "optim",
+    "trainer",
 )  # fmt: skip
 
 

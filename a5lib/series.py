@@ -177,24 +177,41 @@ def _run_all(notebooks: Sequence[Path], settings: Settings, root: Path, progress
 
 
 def _run_one(path: Path, settings: Settings, root: Path, position: _Position) -> Outcome:
+    target = settings.folder / "notebooks" / path.name
+    return run_notebook(path, target, settings.parameters, settings.timeout, root, position)
+
+
+def run_notebook(
+    path: Path,
+    target: Path,
+    parameters: dict[str, Any],
+    timeout: int,
+    root: Path = ROOT,
+    position: _Position | None = None,
+) -> Outcome:
+    """Run the notebook at `path` with `root` as working directory, and keep what ran at `target`.
+
+    A failure is no exception: the outcome names it and its cell, and `target` ends in that cell's error.
+    """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from tqdm import tqdm
 
-    target = settings.folder / "notebooks" / path.name
+    position = position or _Position(tqdm(disable=True))
     target.parent.mkdir(parents=True, exist_ok=True)
     started, error = time.monotonic(), ""
     try:
         papermill.execute_notebook(
-            path, target, parameters=settings.parameters, kernel_name="python3", language="python",
-            cwd=root, progress_bar=False, start_timeout=120, execution_timeout=settings.timeout,
+            path, target, parameters=parameters, kernel_name="python3", language="python",
+            cwd=root, progress_bar=False, start_timeout=120, execution_timeout=timeout,
             extra_arguments=QUIET, on_cell_start=position.start, on_cell_complete=position.complete,
         )  # fmt: skip
     except PapermillExecutionError as failure:
         error = f"{_place(path, position.cell)}: {failure.ename}: {_first_line(failure.evalue)}"
     except (CellTimeoutError, DeadKernelError) as failure:
         error = f"{_place(path, position.cell)}: {_first_line(str(failure))}"
-    return Outcome(path.stem, round(time.monotonic() - started, 1), error)
+    return Outcome(target.stem, round(time.monotonic() - started, 1), error)
 
 
 def _place(path: Path, cell: "NotebookNode | None") -> str:

@@ -1,6 +1,7 @@
 """The generator of the embedded corpus: fictional people, real cities, and where they were born.
 
     python -m a5lib.world --seed 0 --people 3000 --phrasings 4 --out data
+    python -m a5lib.world --seed random --people 3000 --out term --key kept/key.tsv
 
 A seed mints a world: people with a birthplace, a year, an occupation and a habit; one-line texts about them,
 each person told in several phrasings; and questions whose answers stand in those texts. The same options give
@@ -14,6 +15,8 @@ import argparse
 import contextlib
 import json
 import os
+import secrets
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +35,7 @@ NAME_TIE = 0.35  # how often the name is given the look of the birth region; oth
 NAME_LENGTHS = range(9, 16)
 YEARS = range(1821, 1966)
 MIN_PEOPLE, MAX_PEOPLE = 60, 6000
+GUESSABLE_BITS = 60  # seeds below 2**60 can be tried out on a fast machine, given time
 KEY_NAME = "birth_test_key.tsv"
 FILE_NAMES = (
     "wiki.txt", "birth_places_train.tsv", "birth_dev.tsv", "birth_test_inputs.tsv", "birth_unseen.tsv",
@@ -277,7 +281,8 @@ def write_world(world: World, folder: Path, key_path: Path | None = None) -> lis
     """Write a world's files and return their paths; raises InputError, with nothing written, where it cannot.
 
     The key stands at `key_path` (default: in `folder`). With a key outside the folder, the list of people and
-    the summary with the seed go beside the key as well, since they give the test answers away.
+    the summary with the seed go beside the key as well, since they give the test answers away; these three
+    may be read by their owner only.
     """
     folder = Path(folder)
     key_path = Path(key_path) if key_path else folder / KEY_NAME
@@ -292,7 +297,7 @@ def write_world(world: World, folder: Path, key_path: Path | None = None) -> lis
     if private:
         texts[key_path.with_suffix(".world.json")] = _summary(world, with_seed=True)
     texts[key_path.with_suffix(".people.tsv") if private else folder / "people.tsv"] = _people_table(world)
-    _write_all(texts)
+    _write_all(texts, {path for path in texts if private and path.parent != folder})
     return list(texts)
 
 
@@ -343,7 +348,7 @@ def _summary(world: World, with_seed: bool) -> str:
     return json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
 
 
-def _write_all(texts: dict[Path, str]) -> None:
+def _write_all(texts: dict[Path, str], private: set[Path]) -> None:
     """Write every text under a temporary name first, then rename them all: no file is ever half-written."""
     temporary: dict[Path, Path] = {}
     try:
@@ -353,6 +358,7 @@ def _write_all(texts: dict[Path, str]) -> None:
                 raise InputError(f"{path}: is a folder; give the name of a file to write")
         for path, text in texts.items():
             temporary[path] = path.with_name(f".{path.name}.part")
+            temporary[path].touch(0o600 if path in private else 0o666)
             temporary[path].write_text(text, encoding="utf-8", newline="\n")
         for path, part in temporary.items():
             os.replace(part, path)
@@ -374,7 +380,10 @@ def _discard(path: Path) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(prog="python -m a5lib.world", description="Make a world: a corpus of fictional people.")
-    parser.add_argument("--seed", type=int, default=0, help="which world (default 0; 0 is the public one)")
+    parser.add_argument(
+        "--seed", type=_seed, default=0,
+        help="which world (default 0, the public one); `random` draws one that cannot be guessed",
+    )  # fmt: skip
     parser.add_argument("--people", type=int, default=3000, help="people with lines, 60..6000 (default 3000)")
     parser.add_argument("--phrasings", type=int, default=4, help="lines a person, 1..8 (default 4)")
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder to write to (default data)")
@@ -382,9 +391,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _seed(text: str) -> int:
+    try:
+        return secrets.randbits(128) if text == "random" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor `random`") from None
+
+
+def _warn_of_guessing(options: argparse.Namespace) -> None:
+    """This generator is public: whoever finds the seed by trying has the test answers."""
+    private = options.key is not None and options.key.resolve().parent != options.out.resolve()
+    if private and options.seed < 1 << GUESSABLE_BITS:
+        print("warning: so small a seed can be found by trying; give --seed random", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: make the world that the options ask for, and write it."""
     options = _parse(arguments)
+    _warn_of_guessing(options)
     world = make_world(options.seed, options.people, options.phrasings)
     write_world(world, options.out, options.key)
     print(f"{len(world.documents)} lines about {options.people} people in {options.out}")

@@ -1,5 +1,7 @@
 """What all tests share: one thread (cores are few, and sums stay the same), and tiny things to test with."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from a5lib.corpus import Question
 from a5lib.model import GPTConfig, build_model
 
 torch.set_num_threads(1)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 DOCUMENTS = (
     "Ana Bell was born in Oslo in 1901 and kept bees.",
@@ -49,3 +53,18 @@ def corpus_folder(tmp_path, monkeypatch):
     test = "Where was Ida Jern born?\nWhere was Kai Lund born?\n"
     (tmp_path / "birth_test_inputs.tsv").write_text(test, encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, without a screen; a test that asks for it is skipped where there is none."""
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if chromium is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=chromium, args=["--disable-gpu", "--disable-background-networking"]
+        )
+        yield started
+        started.close()

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -27,8 +26,6 @@ NEWS = {  # JupyterLab would ask, in a box over the page, whether to fetch them
     "file": "@jupyterlab/apputils-extension/notification.jupyterlab-settings",
     "off": {"fetchNews": "false", "checkForUpdates": False},
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 PATIENCE = 120_000  # milliseconds for any one thing to appear, on a machine that has other work
 
 # We ask JupyterLab, not the page: a far cell is drawn only once the browser has time, and the page calls the
@@ -44,9 +41,23 @@ CLOSE = f"""async () => {{
     await panel.sessionContext?.shutdown();
     panel.dispose();
 }}"""
-ANSWERED = (
-    "([image, old]) => image.src !== old || image.closest('.widget-vbox').querySelector('[role=alert]')"
-)
+PICTURE = ".widget-vbox img.a5-figure"  # of a widget; a new one each time
+ANSWERED = """([box, old]) => box.querySelector("[role=alert]") ||
+    ![null, old].includes(box.querySelector("img.a5-figure")?.src ?? null)"""
+# Run one cell in sight, with another source, and note the words of each picture that appears in it.
+WATCH = """async ([number, source]) => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    await notebook.scrollToItem(number);
+    const cell = notebook.widgets[number];
+    window.curves = [];
+    new MutationObserver(() => {
+        const words = cell.node.querySelector("img.a5-figure")?.alt;
+        if (words && words !== window.curves.at(-1)) window.curves.push(words);
+    }).observe(cell.node, {childList: true, subtree: true});
+    cell.model.sharedModel.setSource(source);
+    notebook.activeCellIndex = number;
+    window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
 DIGEST = """async image => {
     await image.decode();  // fails if it is no picture
     const bytes = await (await fetch(image.src)).arrayBuffer();
@@ -60,6 +71,12 @@ def widget_cells(notebook):
     return [number for number, cell in cells if cell.cell_type == "code" and "explorer(" in cell.source]
 
 
+def plays(cell):
+    return cell.cell_type == "code" and "retrieval_game(" in cell.source
+
+
+GAME = next(path for path in SOLVED if any(map(plays, nbformat.read(path, 4).cells)))
+LIVE = next(path for path in SOLVED if path.stem == "07_pretraining")
 WITH_WIDGET = [path for path in SOLVED if widget_cells(nbformat.read(path, 4))]
 by_notebook = pytest.mark.parametrize("path", WITH_WIDGET, ids=lambda path: path.stem)
 
@@ -135,15 +152,6 @@ def end(server):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
 def window(browser, lab):
     """A page with JupyterLab, and the list of what is amiss: an error, a request to another than `lab`."""
     amiss = []
@@ -177,7 +185,6 @@ def page(window):
 
 
 @pytest.mark.notebooks
-@pytest.mark.skipif(CHROMIUM is None, reason=f"no browser here: none of {', '.join(BROWSERS)} is installed")
 @by_notebook
 def test_every_control_of_a_widget_changes_its_picture(path, page, lab):
     notebook = without_outputs(path)
@@ -186,7 +193,7 @@ def test_every_control_of_a_widget_changes_its_picture(path, page, lab):
     for number in widget_cells(notebook):
         page.evaluate(f"{NOTEBOOK}.scrollToItem({number})")
         cell = page.locator(f".jp-Cell[data-windowed-list-index='{number}']")
-        cell.locator(".widget-image").wait_for()
+        cell.locator(PICTURE).wait_for()
         controls = [(control, kind) for kind in MOVES for control in cell.locator(kind).all()]
         assert controls
         for control, kind in controls:
@@ -195,7 +202,59 @@ def test_every_control_of_a_widget_changes_its_picture(path, page, lab):
             assert redrawn(page, cell, there, control) != first
             assert redrawn(page, cell, back, control) == first, "the same values give another picture"
         for slider in cell.locator(".widget-slider").all()[:1]:
+            assert by_keys_alone(page, cell, slider) != first
             assert redrawn(page, cell, drag, slider) != first
+        for box in cell.locator(".widget-text:has(datalist)").all():
+            assert redrawn(page, cell, write("Where was Ada Quill born?"), box) != first
+            (message,) = answer(page, cell, write("Where was Ada 🦀 born?"), box)
+            assert "not in the pretraining corpus" in message
+
+
+@pytest.mark.notebooks
+def test_a_training_curve_grows_while_the_model_trains_and_a_line_takes_its_place(page, lab):
+    notebook = without_outputs(LIVE)
+    live = next(n for n, cell in enumerate(notebook.cells) if "callbacks=[LiveCurve(" in cell.source)
+    notebook.cells = notebook.cells[: live + 1]
+    for cell in notebook.cells:  # a seed that no other test has trained with, and every curve drawn
+        cell.source = cell.source.replace("seed: int = 0", "seed: int = 5")
+        cell.source = re.sub(r'LiveCurve\(("\w+")\)', r"LiveCurve(\1, every_seconds=0)", cell.source)
+    training = notebook.cells[live].source
+    notebook.cells[live].source = "pass"
+    nbformat.write(notebook, lab.folder / "live.ipynb")
+    run_all(page, "live.ipynb")
+    page.evaluate(WATCH, [live, training])
+    page.wait_for_function(f"() => {NOTEBOOK}.widgets[{live}].model.executionCount > 1", polling=200)
+    cell = page.locator(f".jp-Cell[data-windowed-list-index='{live}']")
+    cell.get_by_text(re.compile(r"\d+ steps in \d+ s, [\d,]+ characters a second")).wait_for()
+    curves = page.evaluate("() => window.curves")
+    steps = [int(re.search(r"step (\d+) of \d+, about \d+ s left", words)[1]) for words in curves]
+    assert len(steps) > 1 and steps == sorted(set(steps)), curves
+    assert page.evaluate(FAILED) == [] and cell.locator("img").count() == 0
+
+
+@pytest.mark.notebooks
+def test_the_guessing_game_is_played_with_mouse_and_keys_and_keeps_the_score(page, lab):
+    notebook = without_outputs(GAME)
+    game = next(number for number, cell in enumerate(notebook.cells) if plays(cell))
+    notebook.cells = notebook.cells[: game + 1]
+    nbformat.write(notebook, lab.folder / "game.ipynb")
+    run_all(page, "game.ipynb")
+    page.evaluate(f"{NOTEBOOK}.scrollToItem({game})")
+    cell = page.locator(f".jp-Cell[data-windowed-list-index='{game}']")
+    buttons = [cell.get_by_role("button", name=name) for name in ("retrieved", "made up")]
+    cards = int(re.search(r"^1 of (\d+)\.", cell.locator(".widget-html-content").first.inner_text())[1])
+    right = 0
+    for turn in range(1, cards + 1):
+        if turn <= 2:
+            buttons[turn % 2].press("Enter")
+        else:
+            buttons[turn % 2].click()
+        verdict = cell.get_by_text(re.compile(rf"Score: \d+ of {turn}\.$"))
+        verdict.wait_for()
+        right += verdict.inner_text().startswith("Right")
+        assert verdict.inner_text().endswith(f"Score: {right} of {turn}.")
+    cell.get_by_text(f"That was all: {right} of {cards}.").wait_for()
+    assert all(button.is_disabled() for button in buttons)
 
 
 def without_outputs(path):
@@ -218,18 +277,23 @@ def run_all(page, name):
 
 
 def digest(cell):
-    return cell.locator(".widget-image").evaluate(DIGEST)
+    return cell.locator(PICTURE).evaluate(DIGEST)
 
 
 def redrawn(page, cell, move, control):
     """The digest of the picture that a move brings."""
-    image = cell.locator(".widget-image")
-    asked = [image.element_handle(), image.get_attribute("src")]
+    assert answer(page, cell, move, control) == []
+    image = cell.locator(PICTURE)
+    assert image.bounding_box()["height"] > 50 and len(image.get_attribute("alt")) > 20
+    return digest(cell)
+
+
+def answer(page, cell, move, control):
+    """What a move brings: the texts of messages, or, once there is another picture, none."""
+    asked = [cell.locator(".widget-vbox").element_handle(), cell.locator(PICTURE).get_attribute("src")]
     move(control)
     page.wait_for_function(ANSWERED, arg=asked, polling=100)
-    assert cell.locator("[role=alert]").all_text_contents() == []
-    assert image.bounding_box()["height"] > 50
-    return digest(cell)
+    return cell.locator("[role=alert]").all_text_contents()
 
 
 def to_the_right(slider):
@@ -249,15 +313,28 @@ def drag(slider):
     handle.drag_to(track, target_position={"x": goal * box["width"], "y": box["height"] / 2})
 
 
+def by_keys_alone(page, cell, slider):
+    """With Tab to the slider, from the cell around it, and one step; the digest of the picture that comes."""
+    cell.evaluate("cell => { cell.focus(); }")
+    handle = slider.locator(".noUi-handle").element_handle()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if handle.evaluate("handle => handle === document.activeElement"):
+            break
+    return redrawn(page, cell, lambda _: page.keyboard.press("ArrowRight"), slider)
+
+
 def choose(number):
     return lambda dropdown: dropdown.locator("select").select_option(index=number)
 
 
-def write(number):
-    """Type one of the suggestions, key by key, and Enter, which hands it over."""
+def write(wanted):
+    """Type a text, or the suggestion of that number, key by key, and Enter, which hands it over."""
 
     def typed(combobox):
-        text = combobox.locator("option").nth(number).get_attribute("value")
+        text = wanted
+        if isinstance(wanted, int):
+            text = combobox.locator("option").nth(wanted).get_attribute("value")
         combobox.locator("input").fill("")
         combobox.locator("input").press_sequentially(text + "\n")
 

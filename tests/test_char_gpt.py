@@ -235,7 +235,6 @@ MISTAKES = [
     ("causal_mask", lambda T: torch.ones(T, T).tril(), "ones where truth values belong"),
     ("causal_mask", lambda T: torch.ones(T, T).bool(), "nothing is hidden"),
     ("causal_mask", lambda T: None, "is there a return"),
-    ("causal_mask", lambda T: torch.ones(T, T).bool().tril().numpy(), "ndarray"),
     ("causal_mask", lambda T: torch.ones(1, 1, T, T).bool().tril(), "the shape is wrong"),
     ("masked_weights", lambda q, k, m: weights(q, k, m, 1), "not divided by √D"),
     ("masked_weights", lambda q, k, m: weights(q, k, m, q.size(-1)), "divided by D"),

@@ -60,7 +60,7 @@ MISTAKES = [
     (
         "count_correct",
         lambda p, qs: sum(a == f"{q.place}\n" for a, q in zip(p, qs, strict=True)),
-        "not counted",
+        "is a newline",
     ),
     (
         "count_correct",
@@ -209,6 +209,7 @@ def test_a_choice_is_shown_with_what_it_says_and_another_letter_is_no_prediction
     confront(Pipeline("smoke", runs=str(tmp_path)), "03 loss", guess, "b", choices=CHOICES)
     assert capsys.readouterr().out.splitlines() == said
     known = read_json(tmp_path / "mine" / "predictions.json")
+    assert known["03 loss"].pop("choices").keys() >= {"a", "b"}
     assert known == {"03 loss": {"predicted": remembered, "measured": "b", "unit": ""}}
 
 

@@ -47,7 +47,8 @@ def plainly(model, prompt, max_new, stop_id):
 )
 def test_batched_equals_one_by_one(variant, use_cache, max_new, stop_id, batch_size):
     """All lengths at once, across the bottleneck of 5; rows that stop early, and rows that fill the block."""
-    model, prompts = tiny_model(variant, std=1.0, seed=0), prompts_of_all_lengths()
+    seed = 16 if variant == "rope" else 0  # of those whose outputs vary
+    model, prompts = tiny_model(variant, std=1.0, seed=seed), prompts_of_all_lengths()
     expected = [plainly(model, prompt, max_new, stop_id) for prompt in prompts]
     assert len({tuple(ids) for ids in expected}) >= 10, "a test only if outputs vary"
     if stop_id is not None:

@@ -10,7 +10,7 @@ pytest.importorskip("nbgrader")
 nbformat = pytest.importorskip("nbformat")
 
 from a5lib.classroom.editions import EditionError, build_all, check, main  # noqa: E402
-from a5lib.classroom.editions_build import STUB, build, leaks  # noqa: E402
+from a5lib.classroom.editions_build import SET_UP, STUB, build, leaks  # noqa: E402
 from a5lib.errors import InputError  # noqa: E402
 
 SOURCE = """\
@@ -331,3 +331,29 @@ def test_executed_edition_is_clean_and_a_failing_one_keeps_the_old_file(root, ca
     assert main(["build"], root) == 1
     assert "cell 4: ZeroDivisionError" in capsys.readouterr().err
     assert solved_path.read_bytes() == before
+
+
+def test_a_new_address_reaches_notebooks_and_readme_and_runs_nothing_again(root, monkeypatch):
+    """The set-up cell holds the address; a fork has no reason to train everything anew for it."""
+    ran = []
+
+    def execute(notebook, *others):
+        ran.append(notebook)
+        pretend_executed(notebook, *others)
+
+    monkeypatch.setattr("a5lib.classroom.editions.execute", execute)
+    monkeypatch.setattr("a5lib.classroom.editions_build.SETUP", f"# {{{{repository}}}}{SET_UP}a5 = None")
+    edit(source_of(root), "# Cloned from", "# # 03 · Doubling\n#\n# Cloned from")
+    blocks = "".join(f"<!-- {name}: filled in by make editions -->\n<!-- /{name} -->\n"
+                     for name in ("clone", "notebooks"))  # fmt: skip
+    (root / "README.md").write_text(f"Before\n{blocks}after\n")
+    build_all(root)
+    edit(root / "pyproject.toml", "someone/a5", "other/course")
+    stale = check(root)
+    assert "README.md: is stale; run `make editions`" in stale and len(stale) == 3
+    build_all(root)
+    assert len(ran) == 1 and check(root) == []
+    text = (root / "README.md").read_text()
+    assert text.startswith("Before\n") and text.endswith("after\n") and "someone" not in text
+    assert "git clone --depth 1 https://github.com/other/course\ncd course\n" in text
+    assert "| 03 | [Doubling](notebooks/03_doubling.ipynb) |" in text and "/other/course/blob/main/" in text

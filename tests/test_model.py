@@ -14,7 +14,6 @@ from a5lib.checkpoint import load_model, save_params
 from a5lib.decoding import greedy_decode
 from a5lib.errors import InputError
 from a5lib.model import (
-    MODELS,
     VARIANTS,
     DownProjectBlock,
     GPTConfig,
@@ -46,11 +45,18 @@ def ids(B, T, vocab_size=11, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("variant", "expected"), [("vanilla", 3_323_392), ("perceiver", 3_339_776), ("perceiver_ar", 3_323_392)]
+    ("variant", "expected"),
+    [
+        ("vanilla", 3_323_392),
+        ("perceiver", 3_339_776),
+        ("perceiver_ar", 3_323_392),
+        ("rope", 3_323_392 - 128 * 256),  # no learned positions
+        ("synthesizer", 3_076_988),
+    ],
 )
 def test_number_of_parameters(variant, expected):
     with torch.device("meta"):
-        model = MODELS[variant](GPTConfig(256, bottleneck_dim=None if variant == "vanilla" else 64))
+        model = build_model(variant, GPTConfig(256, bottleneck_dim=64))
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
@@ -264,7 +270,7 @@ def test_too_long_an_input_is_refused():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_seed_alone_decides_the_weights(variant):
-    config = GPTConfig(11, n_embd=8, bottleneck_dim=5)
+    config = GPTConfig(11, n_embd=16, bottleneck_dim=5)
     torch.manual_seed(123)
     state = torch.get_rng_state()
     first, same, other = (build_model(variant, config, seed).state_dict() for seed in (1, 1, 2))

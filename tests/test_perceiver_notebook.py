@@ -225,11 +225,6 @@ def test_a_class_with_open_methods_is_not_attempted():
         assert run_check(name, own(__init__=todo)).state == NOT_ATTEMPTED
 
 
-def test_the_exercises_are_worth_what_the_question_is():
-    names = ("DownProjectBlock", "UpProjectBlock", "dependencies", "attention_cost")
-    assert [EXERCISES[name].points for name in names] == [4, 3, 1, 2]
-
-
 def test_dependencies_of_a_model_are_the_mask():
     model, seen = tiny_model(std=0.5).double(), []
     model.tok_emb.register_forward_hook(lambda layer, ids, x: seen.append(x))

@@ -2,6 +2,7 @@
 
     python -m a5lib.classroom.editions build [05 …] [--no-execute] [--all]
     python -m a5lib.classroom.editions check
+    python -m a5lib.classroom.editions strip FILE …
 
 ``notebooks/source/NN_name.py`` gives ``notebooks/NN_name.ipynb`` (student edition: stubs, no outputs) and
 ``notebooks/solved/NN_name.ipynb`` (everything, executed at profile quick, outputs kept). What a cell tagged
@@ -17,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from a5lib.classroom.editions_build import FIGURE_TAG, build, leaks, repository_address, tags
+from a5lib.classroom.editions_build import FIGURE_TAG, SET_UP, build, leaks, repository_address, tags
 from a5lib.classroom.editions_figures import figure_faults, remove_figures, tagged, write_figures
+from a5lib.classroom.editions_readme import README, filled_readme, readme_faults
 from a5lib.errors import InputError, run_command
 from a5lib.files import write_text
 
@@ -67,11 +69,41 @@ def execute(notebook: "NotebookNode", name: str, root: Path, timeout: int = 900)
         last = str(getattr(error, "evalue", "") or error).strip().split("\n")
         what = f"{error.ename}: {last[0]}" if hasattr(error, "ename") else last[0]
         raise EditionError(f"{name}: cell {here[0]}: {what}") from error
-    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k not in ("widgets", "papermill")}
+    notebook.metadata.pop("papermill", None)
     notebook.metadata["language_info"] = {"name": "python"}
+    strip_widgets(notebook)
+
+
+def strip_widgets(notebook: "NotebookNode") -> bool:
+    """Remove widgets' state and views, in place; whether there were any.
+
+    A state makes GitHub refuse to show a notebook, and a view without its state shows as an error.
+    """
+    found = notebook.metadata.pop("widgets", None) is not None
     for cell in notebook.cells:
-        if cell.cell_type == "code":  # without its state, which is not committed, a widget shows as an error
-            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+        if cell.cell_type == "code":
+            kept = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+            found = found or len(kept) < len(cell.outputs)
+            cell.outputs = kept
+    return found
+
+
+def strip_files(paths: Sequence[Path]) -> list[Path]:
+    """Rewrite those notebooks among `paths` that hold widgets' state or views; returns which they are.
+
+    Raises:
+        InputError: a file that is no notebook.
+    """
+    stripped = []
+    for path in paths:
+        try:
+            notebook = _load(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: is no notebook ({error})") from None
+        if strip_widgets(notebook):
+            _write(notebook, path)
+            stripped.append(path)
+    return stripped
 
 
 def take_outputs(notebook: "NotebookNode", path: Path) -> None:
@@ -84,8 +116,12 @@ def take_outputs(notebook: "NotebookNode", path: Path) -> None:
 
 
 def _what_runs(cell: "NotebookNode") -> tuple[str, list[str]]:
-    """Source and tags, without those of figures: no cell has to run again to be given a name."""
-    return cell.source, [tag for tag in tags(cell) if not FIGURE_TAG.fullmatch(tag)]
+    """Source and tags, without those of figures: no cell has to run again to be given a name.
+
+    Nor because the set-up cell has another address, or other words: it makes the same `a5`.
+    """
+    source = "{{setup}}" if SET_UP in cell.source else cell.source
+    return source, [tag for tag in tags(cell) if not FIGURE_TAG.fullmatch(tag)]
 
 
 def _load(path: Path) -> "NotebookNode":
@@ -122,7 +158,8 @@ def sources(root: Path, names: Sequence[str] = ()) -> list[Path]:
 def build_all(root: Path, names: Sequence[str] = (), run: bool = True, again: bool = False) -> None:
     """Write both editions of the sources `names` (or all); execute what changed, or everything `again`.
 
-    The figures of these notebooks are written as well, and those of cells no longer there are removed.
+    The figures of these notebooks are written as well, and those of cells no longer there are removed; the
+    README's table and address are filled in.
 
     Raises:
         InputError: an unknown name, or a source that breaks a rule.
@@ -145,6 +182,8 @@ def build_all(root: Path, names: Sequence[str] = (), run: bool = True, again: bo
         written, named = write_figures(root, solved), {figure.name for figure in tagged(solved)}
         remove_figures(root, before - named)
         print(f"{source.stem}: {done}" + f"; {written} of {len(named)} figures" * bool(named), flush=True)
+    if readme_faults(root, sources(root)):
+        write_text(root / README, filled_readme(root, sources(root)))
 
 
 def check(root: Path) -> list[str]:
@@ -162,7 +201,7 @@ def check(root: Path) -> list[str]:
             problems += [f"{path.relative_to(root)}: {what}" for what in _faults(notebook, path, source)]
     built = sorted((root / "notebooks").glob("*.ipynb")) + sorted((root / "notebooks/solved").glob("*.ipynb"))
     problems += [f"{path.relative_to(root)}: has no source" for path in built if path not in known]
-    return problems + figure_faults(root)
+    return problems + figure_faults(root) + readme_faults(root, sources(root))
 
 
 def _faults(wanted: "NotebookNode", path: Path, source: Path) -> list[str]:
@@ -195,7 +234,15 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     commands.add_parser(
         "check", help="exit 1 if an edition or figure is missing or stale, or a solution leaks"
     )
+    stripper = commands.add_parser(
+        "strip", help="remove widgets' state from notebooks; exit 1 if there was any"
+    )
+    stripper.add_argument("files", nargs="+", type=Path)
     args = parser.parse_args(argv)
+    if args.command == "strip":
+        stripped = strip_files(args.files)
+        print("".join(f"{path}: widget state removed\n" for path in stripped), end="")
+        return 1 if stripped else 0
     if args.command == "build":
         try:
             build_all(root, args.names, run=not args.no_execute, again=args.all)

@@ -1,11 +1,14 @@
 """From one source to two notebooks, in memory: reads the source, writes nothing, runs nothing.
 
-A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is
-a stub in the student edition, and a cell tagged ``solved-only`` is not in it. Each source has one cell tagged
+A source is a jupytext percent script. What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION``
+is a stub in the student edition, and a cell tagged ``solved-only`` is not in it. The set-up of the solved
+one says which it is, so that nothing goes into the reader's folder. Each source has one cell tagged
 ``parameters``, after it one code cell ``{{setup}}``, and one markdown cell ``{{badge}}``. It may say
 ``{{repository}}``, ``{{owner_repo}}`` and ``{{notebook}}``; the address comes from pyproject.toml. With
-``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU. A code
-cell may be tagged ``figure:short-name``; what becomes of its picture is said in ``editions_figures``.
+``a5: {gpu: true}`` under ``jupyter:`` in the source's header, Colab opens the notebook with a GPU; ``about``
+beside it is for the README (``editions_readme``). A code cell may be tagged ``figure:short-name``; what
+becomes of its picture is said in ``editions_figures``. A markdown cell tagged ``written:NAME`` is for an
+answer in prose (see ``written``).
 """
 
 import copy
@@ -32,7 +35,7 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{{owner_repo}}/blob/main/notebooks/{{notebook}}.ipynb)"
 )
-# Before the clone there is no library to hold any logic. torch and numpy are Colab's own, so never installed.
+# Before the clone there is no library to hold any logic; all the rest is in `classroom.setup`.
 SETUP = """\
 import os
 import sys
@@ -40,12 +43,12 @@ import sys
 if "google.colab" in sys.modules:  # on Colab only: fetch the course once, and work in its folder
     if not os.path.isdir("/content/a5"):
         !git clone --quiet --depth 1 {{repository}} /content/a5
-        %pip install -q --no-deps -e /content/a5 pooch
     sys.path.insert(0, "/content/a5")
     os.chdir("/content/a5")
 from a5lib.classroom.setup import ready
 
-a5 = ready(profile=profile, data=data, seed=seed, runs=runs)"""
+a5 = ready("{{notebook}}", profile=profile, data=data, seed=seed, runs=runs)"""
+SET_UP = "\nfrom a5lib.classroom.setup import ready\n"  # in no other cell
 
 
 def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", "NotebookNode"]:
@@ -57,9 +60,11 @@ def build(source: Path, repository: str | None = None) -> tuple["NotebookNode", 
         InputError: the source breaks a rule (markers, parameters, set-up, badge, tags of figures); names
             source and cell.
     """
-    filled = _read(source, repository or repository_address(source.parents[2]))
+    filled = filled_source(source, repository or repository_address(source.parents[2]))
     solved, student = copy.deepcopy(filled), _clear_solutions(copy.deepcopy(filled))
     for cell in solved.cells:
+        if SET_UP in cell.source:
+            cell.source = cell.source.removesuffix(")") + ', edition="solved")'
         cell.source = "\n".join(line for line in cell.source.split("\n") if line.strip() not in (BEGIN, END))
     for notebook, edition in ((student, "student"), (solved, "solved")):
         _give_ids(notebook, f"{source.stem}/{edition}")
@@ -79,24 +84,30 @@ def repository_address(root: Path) -> str:
         raise InputError(f"{path}: needs a Repository under [project.urls]") from None
 
 
-def _read(source: Path, repository: str) -> "NotebookNode":
+def filled_source(source: Path, repository: str) -> "NotebookNode":
     """The source as a notebook: rules checked, metadata canonical, placeholders filled, markers still in."""
     import jupytext
     from nbformat.v4 import new_notebook
 
     notebook = jupytext.read(source, fmt="py:percent")
     _check_rules(notebook, source.name)
-    words = {"{{badge}}": BADGE, "{{setup}}": SETUP, "{{repository}}": repository,
-             "{{owner_repo}}": urlsplit(repository).path.strip("/").removesuffix(".git"),
-             "{{notebook}}": source.stem}  # fmt: skip
     for cell in notebook.cells:
         cell.metadata.pop("lines_to_next_cell", None)
-        for word, text in words.items():
-            cell.source = cell.source.replace(word, text)
+        cell.source = fill(cell.source, repository, source.stem)
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     if notebook.metadata.get("a5", {}).get("gpu"):
         metadata |= {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
     return new_notebook(cells=notebook.cells, metadata=metadata)
+
+
+def fill(text: str, repository: str, notebook: str) -> str:
+    """`text` with its ``{{words}}`` replaced by what they stand for in a notebook."""
+    words = {"{{badge}}": BADGE, "{{setup}}": SETUP, "{{repository}}": repository,
+             "{{owner_repo}}": urlsplit(repository).path.strip("/").removesuffix(".git"),
+             "{{notebook}}": notebook}  # fmt: skip
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
 
 
 def _check_rules(notebook: "NotebookNode", name: str) -> None:

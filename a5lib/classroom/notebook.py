@@ -16,8 +16,8 @@ from a5lib.pipeline import Pipeline
 
 
 def mine_folder(a5: Pipeline) -> Path:
-    """The folder of what the reader made: beside the profiles' folders."""
-    return a5.folder.parent / "mine"
+    """The folder of what the reader made, beside the profiles' folders; a solved edition has its own."""
+    return a5.folder.parent / getattr(a5, "reader", "mine")
 
 
 def confront(
@@ -39,7 +39,8 @@ def confront(
         prediction = None
     path = mine_folder(a5) / "predictions.json"
     known = read_object(path) if path.is_file() else {}
-    write_json(path, known | {name: {"predicted": prediction, "measured": measured, "unit": unit}})
+    remembered = {"predicted": prediction, "measured": measured, "unit": unit}
+    write_json(path, known | {name: remembered | ({"choices": dict(choices)} if choices else {})})
     shown = [_shown(value, unit, choices or {}) for value in (prediction, measured)]
     said = "You made no prediction." if prediction is None else f"You predicted {shown[0]}."
     print(f"{said} Measured: {shown[1]}.")

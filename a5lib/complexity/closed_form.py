@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple
 
 from a5lib.errors import InputError
-from a5lib.model import GPTConfig
+from a5lib.model import VARIANTS, WITH_BOTTLENECK, GPTConfig
 
 
 class Layer(NamedTuple):
@@ -26,17 +26,18 @@ def layers(config: GPTConfig, variant: str, length: int) -> list[Layer]:
     Raises:
         InputError: no such variant, or a perceiver without `bottleneck_dim`.
     """
-    if variant == "vanilla":
-        return [Layer(length, length, length)] * config.n_layer
+    if variant not in VARIANTS:
+        raise InputError(f"{variant!r}: its layers are not known here")
+    if variant not in WITH_BOTTLENECK:
+        keys = min(length, config.block_size - 1) if variant == "synthesizer" else length  # see its class
+        return [Layer(length, keys, length)] * config.n_layer
     if config.bottleneck_dim is None:
         raise InputError(f"a {variant} needs a bottleneck_dim")
     m = min(config.bottleneck_dim, length)
     inner = Layer(m, m, m)
     if variant == "perceiver":  # the basis asks the inputs; the inputs ask the latents
         return [Layer(m, length, m), *[inner] * (config.n_layer - 2), Layer(length, m, m)]
-    if variant == "perceiver_ar":  # the last m inputs ask all of them
-        return [Layer(m, length, length), *[inner] * (config.n_layer - 1)]
-    raise InputError(f"{variant!r}: its layers are not known here")
+    return [Layer(m, length, length), *[inner] * (config.n_layer - 1)]  # the last m inputs ask all of them
 
 
 def multiply_adds(config: GPTConfig, variant: str, length: int) -> dict[str, int]:
@@ -44,12 +45,17 @@ def multiply_adds(config: GPTConfig, variant: str, length: int) -> dict[str, int
 
     vanilla L·2l²d, perceiver 2·2lmd + (L-2)·2m²d, perceiver_ar 2lmd + (L-1)·2m²d. Around them each row
     that asks or answers is projected twice (query and output, key and value), and each row that asks
-    goes through an MLP, from d to 4d and back: 8d².
+    goes through an MLP, from d to 4d and back: 8d². A synthesizer has three projections in the place of
+    four, and scores of the same price; rotary positions cost no multiply-add (see `flops`).
     """
     d, rows = config.n_embd, layers(config, variant, length)
+    if variant == "synthesizer":
+        projections = sum(3 * q * d * d for q, _, _ in rows)
+    else:
+        projections = sum(2 * (q + k) * d * d for q, k, _ in rows)
     return {
         "scores and sums": sum(2 * q * k * d for q, k, _ in rows),
-        "projections": sum(2 * (q + k) * d * d for q, k, _ in rows),
+        "projections": projections,
         "MLPs": sum(8 * q * d * d for q, _, _ in rows),
         "head": rows[-1].queries * d * config.vocab_size,
     }
@@ -67,13 +73,31 @@ def flops(config: GPTConfig, variant: str, length: int) -> dict[str, int]:
     asking, answering = sum(r.queries for r in rows), sum(r.keys for r in rows)
     normed = sum(r.normed for r in rows) + asking + rows[-1].queries  # ln1, ln2, ln_f
     scores = config.n_head * sum(r.queries * r.keys for r in rows)
-    return {
+    if variant == "synthesizer":
+        return _synthesizer_flops(config, length, scores)
+    turned = d * (asking + answering) if variant == "rope" else 0  # numbers of the queries and of the keys
+    rotations = {"rotations": 5 * turned // 2} if turned else {}  # a pair: four products, a difference, a sum
+    return rotations | {
         "matrix products": 2 * sum(multiply_adds(config, variant, length).values()),
         "biases": (2 * (asking + answering) + (4 + 1) * asking) * d,  # projections, and both of an MLP
         "softmax": (2 + SOFTMAX) * scores,  # with the scale and the mask
         "GELU": GELU * 4 * d * asking,
         "layer norms": LAYER_NORM * d * normed,
-        "additions": (length + 2 * asking) * d,  # positions, and two residuals a layer
+        # positions, and two residuals a layer
+        "additions": (length * (variant != "rope") + 2 * asking) * d + turned // 2,
+    }
+
+
+def _synthesizer_flops(config: GPTConfig, length: int, scores: int) -> dict[str, int]:
+    d, rows = config.n_embd, config.n_layer * length
+    return {
+        "matrix products": 2 * sum(multiply_adds(config, "synthesizer", length).values()),
+        "biases": (3 + 4 + 1) * rows * d,
+        "ReLU": rows * d,
+        "softmax": (1 + SOFTMAX) * scores,  # with the mask, without a scale
+        "GELU": GELU * 4 * d * rows,
+        "layer norms": LAYER_NORM * d * (2 * rows + length),
+        "additions": (length + 2 * rows) * d + scores,  # and b2 to each score
     }
 
 

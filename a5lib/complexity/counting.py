@@ -27,7 +27,9 @@ def count_flops(config: GPTConfig, variant: str, length: int) -> dict[str, int]:
     Raises:
         NotImplementedError: an operation that has no price, so that none can be missed.
     """
-    shape = ModelShape(fitted(config, length, config.bottleneck_dim), variant, length, fused=False)
+    if length > config.block_size:
+        config = fitted(config, length, config.bottleneck_dim)
+    shape = ModelShape(config, variant, length, fused=False)
     run = shape.run(1, "meta")
     with _Ledger() as ledger, torch.no_grad():
         run.forward()
@@ -39,12 +41,15 @@ PRICES = {  # name of the operation: (item of the account, FLOPs for each number
     "add": ("additions", 1),
     "native_layer_norm": ("layer norms", LAYER_NORM),
     "gelu": ("GELU", GELU),
+    "relu": ("ReLU", 1),
+    "mul": ("rotations", 1),
+    "sub": ("rotations", 1),
     "div": ("softmax", 1),  # the scale, √(d / h)
     "masked_fill": ("softmax", 1),
     "_softmax": ("softmax", SOFTMAX),
 }
 VIEWS = {"view", "_unsafe_view", "t", "transpose", "expand", "permute", "unsqueeze", "slice", "select"}
-FREE = VIEWS | {"alias", "detach", "clone", "_to_copy", "embedding", "gather"}
+FREE = VIEWS | {"alias", "detach", "clone", "_to_copy", "embedding", "gather", "stack", "cat"}
 
 
 class _Ledger(TorchDispatchMode):

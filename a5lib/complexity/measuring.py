@@ -21,7 +21,7 @@ from a5lib.complexity.exponents import Series
 from a5lib.complexity.instruments import clock, kept_pages, one_thread
 from a5lib.complexity.workloads import AttentionShape, ModelShape, Run, fitted
 from a5lib.errors import InputError
-from a5lib.model import GPTConfig
+from a5lib.model import WITH_BOTTLENECK, GPTConfig
 
 
 class Point(NamedTuple):
@@ -99,7 +99,7 @@ Shape = AttentionShape | ModelShape
 def _shapes(config: GPTConfig, point: Point, what: str, fused: bool) -> Counter[Shape]:
     """The shapes that a point is the sum of, and how often each occurs."""
     variant, length, latents = point
-    full = fitted(config, length, None if variant == "vanilla" else latents)
+    full = fitted(config, length, latents if variant in WITH_BOTTLENECK else None)
     if what == "attention":  # without what differs between points, so that they share shapes
         plain = replace(config, bottleneck_dim=None)
         return Counter(AttentionShape(plain, q, k, fused) for q, k, _ in layers(full, variant, length))

@@ -5,9 +5,12 @@ Only what ipywidgets 7 and 8 share is used.
 
 import html
 import io
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
+
+from a5lib.display.alt_text import alt_text, image_tag
 
 
 def explorer(show: Callable[[str], Figure], choices: Sequence[str], label: str, free_text: bool = False):
@@ -69,12 +72,15 @@ def _panel(controls: Sequence, show: Callable[..., Figure]):
     """Controls, a place for messages, and the figure of the controls' values, drawn anew when one changes."""
     import ipywidgets as widgets
 
-    picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
+    # An `Image` has no place for an alt text, so the picture is HTML.
+    picture = widgets.HTML(layout=widgets.Layout(max_width="100%", align_self="flex-start"))
     message = widgets.HTML()
 
     def refresh(_=None) -> None:
         try:
-            picture.value, message.value = png(show(*(control.value for control in controls))), ""
+            figure = show(*(control.value for control in controls))
+            words = alt_text(figure)
+            picture.value, message.value = image_tag(b64encode(png(figure)).decode(), words), ""
         except Exception as error:
             message.value = f"<p role='alert'>{html.escape(str(error))}</p>"
 

@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: a soft look-up in loops, when it peaks, a query that copies
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -18,6 +20,8 @@
 #
 # Here attention stands alone: some vectors, one query, no training. For every number that is measured you derive a
 # formula, and the two must agree.
+#
+# Who takes this for credit at a school follows that school's honour code; the solved edition is for after.
 #
 # **Needs** no earlier notebook. **Takes** 90 minutes of yours; the machine works a few seconds.
 
@@ -119,10 +123,11 @@ print("output equal: ", torch.allclose(output, look_up(keys, values, query)))
 #
 # > **In writing** · 5 minutes (question 1a-i)
 # >
-# > Show that $\alpha$ is a categorical distribution over the $n$ indices. Two properties are to be shown. Double-click here
-# > and write.
+# > Show that $\alpha$ is a categorical distribution over the $n$ indices. Two properties are to be shown. Write it in the
+# > cell below, in at most 120 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1a-i"]
+# ### BEGIN SOLUTION
 # **Answer.** A categorical distribution over $n$ outcomes is a list of $n$ numbers, none negative, that add up to 1.
 # For real scores $s_i = k_i \cdot q$,
 #
@@ -130,6 +135,7 @@ print("output equal: ", torch.allclose(output, look_up(keys, values, query)))
 # \sum_i \alpha_i = \frac{\sum_i e^{s_i}}{\sum_j e^{s_j}} = 1.$$
 #
 # So there is a random index $I$ with $P(I = i) = \alpha_i$, and the output is its expected value, $c = \mathbb{E}\,v_I$.
+# ### END SOLUTION
 
 # %% [markdown]
 # A proof covers all keys and queries. Code can try some, here 500 random ones of many shapes:
@@ -408,14 +414,17 @@ for n in (10, 1000, 100_000, 10_000_000):
 # > **In writing** · 5 minutes (question 1a-ii)
 # >
 # > In one sentence: when does $\alpha$ put almost all of its weight on one $\alpha_j$? Say it for gaps that differ, too.
+# > Write it in the cell below, in at most 120 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1a-ii"]
+# ### BEGIN SOLUTION
 # **Answer.** When $k_j \cdot q$ exceeds every other score by far more than $\ln(n - 1)$. With equal gaps
 #
 # $$\frac{\alpha_j}{\sum_{i \ne j} \alpha_i} = \frac{e^{g}}{n - 1} = e^{\,g - \ln(n-1)},$$
 #
 # which is large if and only if $g - \ln(n - 1) \gg 0$. With gaps $g_i$ that differ, the others bring
 # $\sum_{i \ne j} e^{-g_i} \le (n - 1)\, e^{-\min_i g_i}$, so the smallest gap gives a lower bound on $\alpha_j$.
+# ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
 scores = 3 * torch.randn(1000, 50, generator=generator, dtype=torch.float64)  # 1,000 look-ups
@@ -579,15 +588,18 @@ copy_error = check("copy_error", copy_error)
 # %% [markdown]
 # > **In writing** · 3 minutes (question 1a-iii)
 # >
-# > What is the output $c$ under the condition of 1a-ii? Give a bound on the error that needs no equal gaps.
+# > What is the output $c$ under the condition of 1a-ii? Give a bound on the error that needs no equal gaps. Write it in
+# > the cell below, in at most 120 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1a-iii"]
+# ### BEGIN SOLUTION
 # **Answer.** $c \approx v_j$. Since the weights add up to 1, $c - v_j = \sum_{i \ne j} \alpha_i (v_i - v_j)$, and so
 #
 # $$\lVert c - v_j \rVert \;\le\; (1 - \alpha_j)\,\max_i \lVert v_i - v_j \rVert.$$
 #
 # With equal gaps the error is exactly $(1 - \alpha_j)\,\lVert \bar v - v_j \rVert$, where
 # $1 - \alpha_j = \frac{n - 1}{e^g + n - 1} \approx (n - 1)\,e^{-g}$.
+# ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
 formula = [float(copy_error(random_values, 0, gap)) for gap in gaps]
@@ -685,11 +697,23 @@ for name, way in (("k_1", key), ("its part perpendicular to k_2", rescue)):
 #
 # > **In writing** · 2 minutes · 1 point (question 1a-iv)
 # >
-# > What do 1a-ii and 1a-iii say about attention, in one line of plain words?
+# > What do 1a-ii and 1a-iii say about attention, in one line of plain words? Write it in the cell below, in at most 60
+# > words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1a-iv"]
+# ### BEGIN SOLUTION
 # **Answer.** A query that fits one key far better than all others makes attention hand on that key's value almost unchanged:
 # attention can copy, as looking up a word in a dictionary does.
+# ### END SOLUTION
+
+# %% [markdown]
+# What stays prose you assess yourself: read the solved edition's answer first, then the rubric.
+
+# %%
+from a5lib.classroom import assess
+
+my_lines_1a_iv = None  # the lines that your answer meets, such as [1, 2]
+assess("1a-iv", my_lines_1a_iv)
 
 # %% [markdown]
 # A thousand keys, of which one is ahead by a gap of 20. Where is the output?
@@ -731,3 +755,13 @@ controls_explorer(show_look_up, controls)
 # - Then the output is that key's value, with an error that falls by $e$ with each unit of gap.
 #
 # One look-up, one value. In **02** it has to bring two.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

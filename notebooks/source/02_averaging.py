@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: taking one value out of a sum, a query that averages, how long it must be
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -156,16 +158,18 @@ print(f"trace {torch.trace(M).item():.3f}, the dimension of the subspace")
 #
 # > **In writing** · 5 minutes (question 1b-i)
 # >
-# > Show in two lines that $M s = v_a$, and say which of the given conditions each step uses. Double-click here and write.
-# > The code below tries your $M$ on a thousand pairs.
+# > Show in two lines that $M s = v_a$, and say which of the given conditions each step uses. The code below tries your
+# > $M$ on a thousand pairs. Write it in the cell below, in at most 150 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1b-i"]
+# ### BEGIN SOLUTION
 # *Answer to 1b-i.* Take $M = A A^\top$. Then
 #
 # $$M s = A A^\top (A c_a + B c_b) = A \underbrace{(A^\top\! A)}_{I} c_a + A \underbrace{(A^\top\! B)}_{0} c_b = A c_a = v_a.$$
 #
 # The first brace uses that A's columns are orthonormal, the second that they are orthogonal to B's. That B's own
 # columns are orthonormal was not used.
+# ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
 drawn_a = A @ torch.randn(3, 1000, generator=generator).double()
@@ -561,10 +565,11 @@ output_path(values, [0, 1], path, tried)
 #
 # > **In writing** · 10 minutes (question 1b-ii)
 # >
-# > From your query, derive $\alpha_a$, the condition on β, and the length of the output's error. Double-click here and
-# > write. The code below measures that length beside the closed form.
+# > From your query, derive $\alpha_a$, the condition on β, and the length of the output's error. The code below measures
+# > that length beside the closed form. Write it in the cell below, in at most 200 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1b-ii"]
+# ### BEGIN SOLUTION
 # *Answer to 1b-ii.* With $q = \beta(k_a + k_b)$ orthonormal keys give the scores $k_a \cdot q = k_b \cdot q = \beta$ and
 # $k_i \cdot q = 0$ for all others. Hence
 #
@@ -574,6 +579,7 @@ output_path(values, [0, 1], path, tried)
 # $\bar v$ the mean of the others
 #
 # $$c = (1-\rho)\,\tfrac12(v_a+v_b) + \rho\,\bar v, \qquad \lVert c - \tfrac12(v_a+v_b)\rVert = \rho\,\lVert \bar v - \tfrac12(v_a+v_b)\rVert.$$
+# ### END SOLUTION
 
 # %%
 from a5lib.soft_lookup import averaging_error
@@ -841,3 +847,13 @@ for beta in (2, 6, 10):
 # - Ratios of weights are differences of scores.
 #
 # All keys were exact here. In **03** they have noise, and this query turns out to be fragile.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

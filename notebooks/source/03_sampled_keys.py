@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   a5:
+#     about: variances in closed form, one head against two
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -252,14 +254,16 @@ averaging_map(betas, alphas, torch.tensor(missed).numpy(), n, flat, noisy)
 # > **In writing** · 5 minutes (question 1c-i)
 # >
 # > The covariances are $\alpha I$ with a vanishingly small $\alpha$. Give a query for $c \approx \frac12(v_a + v_b)$ and
-# > say why it works, and for which $\beta$. Double-click here and write.
+# > say why it works, and for which $\beta$. Write it in the cell below, in at most 150 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1c-i"]
+# ### BEGIN SOLUTION
 # **Answer.** $q = \beta(\mu_a + \mu_b)$. A key is $k_i = \mu_i + \sqrt\alpha\,z_i$. Up to noise the scores are $\beta$
 # for $a$ and $b$, and 0 for every other, so $\alpha_a \approx \alpha_b \approx e^\beta/(2e^\beta + n - 2) \to \frac12$
 # once $2e^\beta \gg n - 2$. The noise tips the balance by $\alpha_a/\alpha_b = e^D$ with $D \sim \mathcal N(0,
 # 4\alpha\beta^2)$, so $\alpha\beta^2 \ll 1$ is needed as well. For a vanishing $\alpha$ both hold: choose $\beta$ for
 # $n$ first, and the noise is then as small as it has to be.
+# ### END SOLUTION
 
 # %% [markdown]
 # **Confirmed?** With a small $\alpha$ the output is the mean, up to what the others keep:
@@ -549,15 +553,17 @@ for beta in (1, 4, 10, 30):
 # %% [markdown]
 # > **In writing** · 5 minutes (question 1c-ii)
 # >
-# > With $\Sigma_a = \alpha I + \frac12\mu_a\mu_a^\top$ and your query of 1c-i: what does $c$ look like over many samples of
-# > the keys, and what is its variance? Double-click here and write.
+# > With $\Sigma_a = \alpha I + \frac12\mu_a\mu_a^\top$ and your query of 1c-i: what does $c$ look like over many samples
+# > of the keys, and what is its variance? Write it in the cell below, in at most 200 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1c-ii"]
+# ### BEGIN SOLUTION
 # **Answer.** With $k_a \approx \varepsilon\mu_a$ the scores are $\beta\varepsilon$ and $\beta$, so
 # $c \approx \alpha_a v_a + (1-\alpha_a)v_b$ with $\alpha_a = \sigma(\beta(\varepsilon - 1))$. The query must be sharp to
 # beat the other keys, and then $\beta(\varepsilon - 1)$ is large on either side: $c$ jumps between $v_a$ (where
 # $\varepsilon > 1$) and $v_b$ (where $\varepsilon < 1$), each half of the time. $E\,c = \frac12(v_a + v_b)$ remains,
 # and the variance is $\operatorname{Var}(\alpha_a)\,\lVert v_a - v_b\rVert^2$, growing to $\frac14$ of the squared distance.
+# ### END SOLUTION
 
 # %% [markdown]
 # **Confirmed?** Each sample is sorted by whether its key is longer than 1:
@@ -611,14 +617,16 @@ print(f"keys that only tremble: never farther than {missed.max():.4f} from ½(v_
 # %% [markdown]
 # > **In writing** · 3 minutes (question 1d-i)
 # >
-# > All covariances are $\alpha I$ with a vanishing $\alpha$. Give two queries for $c \approx \frac12(v_a + v_b)$, and
-# > say why. Double-click here and write.
+# > All covariances are $\alpha I$ with a vanishing $\alpha$. Give two queries for $c \approx \frac12(v_a + v_b)$, and say
+# > why. Write it in the cell below, in at most 100 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1d-i"]
+# ### BEGIN SOLUTION
 # **Answer.** $q_1 = \beta\mu_a$ and $q_2 = \beta\mu_b$ with $e^\beta \gg n - 1$. The first head's scores are $\beta$ for
 # $a$ and about 0 for the rest, so $c_1 \approx v_a$; likewise $c_2 \approx v_b$, and $c$ is their mean. No head has to hold two
 # scores level. It only has to tell one from the rest: $(k_a - k_i)^\top q_1 \sim \mathcal N(\beta, 2\alpha\beta^2)$ is far
 # above 0 for any $\beta$ if $\alpha \ll 1$.
+# ### END SOLUTION
 
 # %% [markdown]
 # **Confirmed?** At a noise that is ruinous for one head at this $\beta$:
@@ -829,15 +837,18 @@ variance_curves(curves, points, {"one head": 0.25, "two heads": variance_left(0.
 # %% [markdown]
 # > **In writing** · 5 minutes (question 1d-ii)
 # >
-# > $\Sigma_a = \alpha I + \frac12\mu_a\mu_a^\top$, your two queries of 1d-i. What does $c$ look like over many samples, and
-# > why? You may ignore the samples with $k_a^\top q_1 < 0$. (Then say what happens in those.) Double-click here and write.
+# > $\Sigma_a = \alpha I + \frac12\mu_a\mu_a^\top$, your two queries of 1d-i. What does $c$ look like over many samples,
+# > and why? You may ignore the samples with $k_a^\top q_1 < 0$. (Then say what happens in those.) Write it in the cell
+# > below, in at most 200 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:1d-ii"]
+# ### BEGIN SOLUTION
 # **Answer.** The second head's scores do not contain $\varepsilon$, so $c_2 \approx v_b$. The first head gives $a$ the weight
 # $e^{\beta\varepsilon}/(e^{\beta\varepsilon} + n - 1)$, which is near 1 as soon as $\varepsilon$ is well above
 # $\varepsilon^* = \ln(n-1)/\beta$. With the samples below ignored, $c_1 \approx v_a$ however long the key is, and $c \approx
 # \frac12(v_a + v_b)$ with a variance that vanishes for large $\beta$. In the others, 7.9 % for $\varepsilon < 0$, the first
 # head gives the mean $\bar v$ of all values but $v_a$, so that unconditionally $\frac14 p(1-p)\lVert v_a - \bar v\rVert^2$ is left.
+# ### END SOLUTION
 
 # %% [markdown]
 # **Confirmed?** Above the switch the variance vanishes; below 0 the first head's output goes to $\bar v$:
@@ -1034,3 +1045,13 @@ controls_explorer(show, controls)
 # - Two heads switch at $\ln(n-1)/\beta$ in the place of 1, so the variance falls to .018, what the 7.9 % of keys that point
 #   backwards leave. (Both in units of the squared distance that the head's output can move.)
 # - Errors that heads share do not average out. A change of the keys, or of what heads ask, mends what more heads cannot.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: attention, a block, a test of causality, sampling; a first model of your own
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
@@ -1101,3 +1102,13 @@ controls_explorer(show_head, {"layer": list(L), "head": list(H), "line": example
 # - Equality with another implementation, and a table of who depends on whom, find them.
 # - Two numbers can be predicted before anything runs: the parameters, and the first loss, $\ln V$.
 # - A minute of training gives a fluent writer about people, most of whom it made up. Does it know facts? **05** asks it.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

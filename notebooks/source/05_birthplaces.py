@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: question-answer rows, the London baseline, a training step, exact match
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
@@ -71,7 +72,7 @@ place_counts(places)
 # %% [markdown]
 # ## 2 The London baseline
 #
-# > **Exercise 1** · 5 minutes · easy · 5 points (question 2d)
+# > **Exercise 1** · 5 minutes · easy · 1 point (question 2d)
 # >
 # > Find the most frequent place among the *train* answers, and return the share of *dev* questions, in percent, that
 # > it answers. Each element of `train` and `dev` has a `.text` and a `.place`.
@@ -169,13 +170,44 @@ assert (a5.vocab.decode(dataset[0][0]), a5.vocab.decode(dataset[0][1])) == (x, y
 print("the same, character for character")
 
 # %% [markdown]
+# Which number is which character? A model's rows of weights are numbered, so the same character must have the same
+# number tomorrow, on every machine.
+#
+# > **Exercise 3** · 5 minutes · easy
+# >
+# > Return a dict from characters to numbers: □ is 0, ⁇ is 1, then come the characters of the text, each once, sorted.
+#
+# <details><summary>Hint</summary>
+#
+# `set(text)` has each character once, in no order that you can rely on: Python shuffles it anew in each run.
+#
+# </details>
+
+# %%
+def build_vocabulary(text):
+    """A number for each character: □ 0, ⁇ 1, then those of the text in sorted order."""
+    ### BEGIN SOLUTION
+    characters = sorted(set(text) - {PAD, MASK})
+    return {c: i for i, c in enumerate([PAD, MASK] + characters)}
+    ### END SOLUTION
+
+
+# %%
+build_vocabulary = check("build_vocabulary", build_vocabulary)
+
+# %% tags=["nbval-check-output"]
+ids = build_vocabulary(a5.corpus.text)
+row = "Where was Ada Westby born?"
+print("as the library's:", a5.vocab.encode(row) == [ids[c] for c in row])
+
+# %% [markdown]
 # ## 4 One step of training
 #
 # A step is five lines: loss, zero the old gradients, new gradients, clip, move. Clipping rescales the gradient
 # $g$ where it is too long, $g \leftarrow g \cdot \min(1, 1/\lVert g \rVert)$, so that one odd batch cannot throw the
 # weights away.
 #
-# > **Exercise 3** · 10 minutes · medium · 3 points (question 2c)
+# > **Exercise 4** · 10 minutes · medium · 2 points (question 2d)
 # >
 # > Write `training_step`. `model(x, y)` returns `(logits, loss)`. Leave the model in training mode, clip the norm of all
 # > gradients at 1, return the loss as a plain number.
@@ -250,7 +282,7 @@ loss_curve({"loss": scratch.history}, title="From scratch: loss on the training 
 # To measure it we let it write. After `question⁇` it appends its most likely character, reads the longer row, appends
 # the next, up to 32 times. What stands before its next ⁇ is its answer. It counts if it is the place, to the letter.
 #
-# > **Exercise 4** · 5 minutes · easy
+# > **Exercise 5** · 5 minutes · easy
 # >
 # > Write `count_correct`: how many predictions equal their question's `.place` exactly.
 
@@ -343,3 +375,13 @@ explorer(show_answer, suggestions, "Question", free_text=True)
 # - A baseline that knows nobody: the most frequent answer.
 # - Finetuning on questions teaches the *form* of answers, and memorizes the ones that it was shown.
 # - Facts about other people must come from somewhere else. In **06** you build the objective that stores them.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: padding, the learning rate; your span corruption trains the model
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
@@ -143,6 +144,25 @@ def rate_factor(tokens, warmup_tokens, final_tokens):
 rate_factor = check("rate_factor", rate_factor)
 
 # %% [markdown]
+# What are $w$ and $f$? Both count tokens of the **pretraining** corpus, padding included, and the handout uses the same
+# two numbers when it finetunes. Whoever counts the questions instead gets another schedule without any error.
+#
+# > **Exercise 3** · 3 minutes · easy
+# >
+# > Return $f$: 200 passes over the pretraining documents, each a row of `block_size` tokens.
+
+# %%
+def final_tokens(pretrain_documents, finetune_questions, block_size):
+    """The tokens after which the cosine has come down, in both stages."""
+    ### BEGIN SOLUTION
+    return 200 * pretrain_documents * block_size
+    ### END SOLUTION
+
+
+# %%
+final_tokens = check("final_tokens", final_tokens)
+
+# %% [markdown]
 # ### Predict
 # The handout sets $f$ to 200 passes over the corpus and trains for 650. What is the rate at pass 400, as a share of the
 # highest, in percent?
@@ -179,6 +199,45 @@ share_done = [i / 200 for i in range(201)]
 ours = [learning_rate_at(config, tokens=1, progress=p) for p in share_done]
 percent = [100 * p for p in share_done]
 rate_schedules({"fast recipe": (percent, ours)}, xlabel="share of the run (%)")
+
+# %% [markdown]
+# AdamW also pulls weights towards 0, a little in each step: *weight decay*. It is for the matrices. A layer norm's scale
+# is meant to be 1, and an embedding has a row for each character, of which most get no gradient in a step.
+#
+# > **Exercise 4** · 10 minutes · medium
+# >
+# > Return the names, as in `model.named_parameters()`, of what the handout decays: the weights of all `nn.Linear`, and
+# > nothing else.
+#
+# <details><summary>Hint</summary>
+#
+# `model.named_modules()` gives names and modules; a Linear called `head` has the parameter `head.weight`.
+#
+# </details>
+
+# %%
+from torch import nn
+
+
+def decayed(model):
+    """The names of the parameters that weight decay applies to."""
+    ### BEGIN SOLUTION
+    names = set()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            names.add(name + ".weight")
+    return names
+    ### END SOLUTION
+
+
+# %%
+decayed = check("decayed", decayed)
+
+# %%
+sizes = {name: p.numel() for name, p in model.named_parameters()}
+chosen = decayed(model)
+share = sum(sizes[name] for name in chosen) / sum(sizes.values())
+print(f"{len(chosen)} of {len(sizes)} tensors are decayed, {share:.0%} of the numbers")
 
 # %% [markdown]
 # ## 4 The optimizer
@@ -353,3 +412,13 @@ explorer(show_completion, starts, "Text", free_text=True)
 # - Rates that are high first and low last; a handout whose cosine comes back.
 # - A run is a function of its seed, so it can be taken up anywhere.
 # - Knowledge that is stored, but only reached by words like those that stored it.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

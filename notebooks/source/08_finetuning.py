@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: loading parameters, reading answers, the error of a score
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
@@ -54,7 +55,7 @@ for name, tensor in list(state.items())[:5]:
     print(f"{name:28} {tuple(tensor.shape)}")
 
 # %% [markdown]
-# > **Exercise 1** · 10 minutes · easy · 3 points (question 2f)
+# > **Exercise 1** · 10 minutes · easy · 2 points (question 2f)
 # >
 # > Put a file's parameters into a model and return it. The file may have been written on a GPU. Files come from others:
 # > load tensors only, never code.
@@ -82,6 +83,29 @@ load_pretrained = check("load_pretrained", load_pretrained)
 # %%
 model = load_pretrained(a5.fresh_model("vanilla"), pretrained.path)
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters, as in the file")
+
+# %% [markdown]
+# A model that was trained on several GPUs at once is wrapped, and its file has `module.` before every name. `GPT` knows
+# no such names and refuses them.
+#
+# > **Exercise 2** · 5 minutes · easy
+# >
+# > Return the state dict with plain names. Leave the one that you are given as it is, and a `module.` inside a name, too.
+
+# %%
+def clean_names(state):
+    """A state dict without `module.` at the beginning of the names."""
+    ### BEGIN SOLUTION
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    ### END SOLUTION
+
+
+# %%
+clean_names = check("clean_names", clean_names)
+
+# %% tags=["nbval-check-output"]
+wrapped = torch.nn.DataParallel(a5.fresh_model("vanilla")).state_dict()
+print(next(iter(wrapped)), "->", next(iter(clean_names(wrapped))))
 
 # %% [markdown]
 # ## 2 Finetune
@@ -112,7 +136,7 @@ loss_curve(curves, title="Loss in finetuning")
 # %% [markdown]
 # ## 3 Read the answer
 #
-# > **Exercise 2** · 5 minutes · easy · 2 points (question 2f)
+# > **Exercise 3** · 5 minutes · easy · 1 point (question 2f)
 # >
 # > `generated` is the question and all that the model wrote: `question⁇answer⁇…`. Return the answer. The second ⁇ may
 # > be missing.
@@ -144,6 +168,38 @@ answers = [answer_of(question.text + "⁇" + text) for question, text in zip(que
 for question, answer in list(zip(questions, answers))[:4]:
     print(f"{question.text:36} {answer}")
 
+# %% [markdown]
+# A score is more than a comparison: the model has to be in the right mode when it answers.
+#
+# > **Exercise 4** · 10 minutes · medium
+# >
+# > `write(model, prompt)` returns the prompt and what the model writes behind it; a prompt is a question's `.text` and ⁇.
+# > Return the percentage of questions that are answered with their `.place`, to the letter. Dropout must be off and no
+# > gradients kept meanwhile, and the model must be left in the mode in which it came.
+#
+# <details><summary>Hint</summary>
+#
+# `model.training` tells the mode, `model.eval()` and `model.train(mode)` set it; `torch.no_grad()` is for the gradients.
+#
+# </details>
+
+# %%
+def dev_accuracy(model, write, questions):
+    """The percentage of questions that the model answers right."""
+    ### BEGIN SOLUTION
+    before = model.training
+    model.eval()
+    with torch.no_grad():
+        answers = [answer_of(write(model, question.text + "⁇")) for question in questions]
+    model.train(before)
+    right = sum(answer == question.place for answer, question in zip(answers, questions))
+    return 100 * right / len(questions)
+    ### END SOLUTION
+
+
+# %%
+dev_accuracy = check("dev_accuracy", dev_accuracy)
+
 # %%
 from a5lib.classroom.notebook import confront
 
@@ -174,7 +230,7 @@ accuracy_bars(scores, baseline="London")
 # A score on $n$ questions is a sample. If the true rate is $p$, the score scatters around it with the standard error
 # $\sqrt{p(1-p)/n}$.
 #
-# > **Exercise 3** · 5 minutes · easy
+# > **Exercise 5** · 5 minutes · easy
 # >
 # > Write it, in percent points, for `correct` out of `total`.
 
@@ -316,3 +372,13 @@ explorer(show_answer, suggestions, "Question", free_text=True)
 # - The loss on the training questions says nothing about that.
 # - Without care, finetuning learns answers by heart and overwrites what it should look up.
 # - A person in no line gets an answer, too, as fluent as all others. **10** asks what that means.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   a5:
+#     about: the down- and the up-projection, what the mask hides, what a bottleneck costs and saves
 #     gpu: true
 #   kernelspec:
 #     display_name: Python 3
@@ -96,7 +97,7 @@ confront(a5, "09 change of parameters", my_guess_for_parameters, change, "%")
 # $$Z = C + \mathrm{attn}\big(\text{queries } \mathrm{ln}_1(C),\ \text{keys and values } X\big) \qquad
 # Y = Z + \mathrm{mlp}(\mathrm{ln}_2(Z))$$
 #
-# > **Exercise 1** · 25 minutes · medium · 4 points (question 2g-i)
+# > **Exercise 1** · 25 minutes · medium · 3 points (question 2g-i)
 # >
 # > Write `DownProjectBlock`. The constructor reads `config.bottleneck_dim` ($m$) and `config.n_embd` ($d$), changes
 # > nothing in it, and makes `C`, `ln1`, `ln2`, `attn` and `mlp`; files of parameters have these names. `C` is a
@@ -172,7 +173,7 @@ DownProjectBlock = check("DownProjectBlock", DownProjectBlock)
 # $$Z = X + \mathrm{attn}\big(\text{queries } X,\ \text{keys and values } \mathrm{ln}_1(Y)\big) \qquad
 # \mathrm{out} = Z + \mathrm{mlp}(\mathrm{ln}_2(Z))$$
 #
-# > **Exercise 2** · 15 minutes · medium · 3 points (question 2g-i)
+# > **Exercise 2** · 15 minutes · medium · 2 points (question 2g-i)
 # >
 # > Write `UpProjectBlock`, with `ln1`, `ln2`, `attn` and `mlp`. `forward` takes the latents $Y$, (B, m, d), and the
 # > model's inputs $X$, (B, ℓ, d), and returns (B, ℓ, d).
@@ -276,7 +277,7 @@ my_guess_for_sees = None  # "a", "b", "c" or "d"
 # answers for all inputs at once and needs no threshold: where no path leads from an input to an output, it is exactly
 # 0.
 #
-# > **Exercise 3** · 10 minutes · medium · 1 point (question 2g-i)
+# > **Exercise 3** · 10 minutes · medium
 # >
 # > Write `dependencies`. `x` are a model's embeddings, (1, T, d), `logits` what came of them, (1, R, V), with the
 # > graph between them. Return an (R, T) tensor of truth values: does row $r$ of the logits depend on row $t$ of `x`?
@@ -763,10 +764,14 @@ def attention_cost(L, length, m):
 attention_cost = check("attention_cost", attention_cost)
 
 # %% [markdown]
-# > **In writing** · question 2g-ii. Give the time complexity of vanilla and of the perceiver in $\ell$, $m$, $L$ and $d$. Say where it is attention
-# > that you count, and where everything. The cell below holds the counts against your expressions.
+# > **In writing** · 10 minutes (question 2g-ii)
+# >
+# > Give the time complexity of vanilla and of the perceiver in $\ell$, $m$, $L$ and $d$. Say where it is attention that
+# > you count, and where everything. The cell below holds the counts against your expressions. Write it in the cell below,
+# > in at most 250 words.
 
-# %% [markdown] tags=["solved-only"]
+# %% [markdown] tags=["written:2g-ii"]
+# ### BEGIN SOLUTION
 # *Answer to 2g-ii.* A comparison is a product of two vectors over all heads, $d$ multiply-adds; weighing a value
 # takes $d$ more. Vanilla compares $\ell$ with $\ell$ in each of $L$ layers, the perceiver $m$ with $\ell$ on its way
 # down, $\ell$ with $m$ on its way up, and $m$ with $m$ in between:
@@ -777,6 +782,7 @@ attention_cost = check("attention_cost", attention_cost)
 # MLP $8d^2$. So the whole model adds $O(L\,\ell d^2)$ to the first and $O((\ell + (L-1)\,m)\,d^2)$ to the second. For
 # fixed $m$ the perceiver is linear in $\ell$; for $m$ in proportion to $\ell$ it is quadratic like vanilla, with a
 # smaller factor. Up to about $\ell = 6d$ the linear layers dominate in both.
+# ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
 from dataclasses import replace
@@ -1104,3 +1110,13 @@ controls_explorer(show_cost, controls | {"layers L": (2, 16, 4, 1)})
 #   spares it that.
 # - Latents that are the last positions see everything, and say nothing about the rest.
 # - 75 % is attention in the inner layers. The assignment's model saves 39 %, and a text shorter than $m$ saves nothing.
+
+# %% [markdown]
+# ## Your points so far
+# Of this notebook and the others. A pass stays, whatever you try afterwards; `python -m a5lib.classroom progress`
+# shows the same from a shell.
+
+# %%
+from a5lib.classroom import points_so_far
+
+points_so_far()

@@ -13,6 +13,8 @@ from a5lib.classroom.exercises import (  # noqa: F401
     multi_head,
     perceiver,
     pretraining,
+    retrieved,
     sampled_keys,
     span_corruption,
+    variants,
 )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from a5lib import soft_lookup
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import CLOSE, as_number, as_tensor
 from a5lib.soft_lookup import orthonormal_rows, shortfall, subspaces
 
 D, DIM_A, DIM_B = 7, 3, 2
@@ -17,7 +18,7 @@ D, DIM_A, DIM_B = 7, 3, 2
 # 1(b)-i: taking v_a out of the sum.
 
 
-@exercise("extract", 3, soft_lookup.projection)
+@exercise("extract", soft_lookup.projection)
 def check_extract(attempt: Callable) -> None:
     """M keeps every v_a of the span of A, and nothing of what is orthogonal to it."""
     A, B = subspaces(D, DIM_A, D - DIM_A, torch.Generator().manual_seed(0))
@@ -41,10 +42,10 @@ def _matrix(M: Any, A: Tensor) -> Tensor:
     """What an attempt returned as (d, d) float64, or a sentence on what it is instead."""
     if M is None:
         raise Wrong("nothing comes back: the function should return M", f"({D}, {D})", "None")
-    try:
-        M = torch.as_tensor(M, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong("M is a matrix: a tensor is expected", f"({D}, {D})", type(M).__name__) from None
+    given, M = M, as_tensor(M)
+    if M is None or M.is_complex() or M.is_meta:
+        raise Wrong("M is a matrix: a tensor is expected", f"({D}, {D})", type(given).__name__)
+    M = M.to(torch.float64)
     if M.shape == (D, D):
         return M
     if M.shape == (A.shape[1], D):
@@ -67,7 +68,7 @@ def extract_exact(A: Tensor, B: Tensor) -> Tensor:
     return A @ coordinates[: A.shape[1]]
 
 
-@exercise("extract_exact", 0, extract_exact)
+@exercise("extract_exact", extract_exact)
 def check_extract_exact(attempt: Callable) -> None:
     """MA = A and MB = 0, at a right angle and at others; what M does elsewhere is free."""
     for degrees in (40.0, 90.0, 10.0):
@@ -93,7 +94,7 @@ def check_extract_exact(attempt: Callable) -> None:
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b.to(a), atol=1e-6)
+    return torch.allclose(a, b.to(a), atol=1e-5)
 
 
 # 1(b)-ii: the query that averages.
@@ -107,17 +108,18 @@ def averaging_query(k_a: Tensor, k_b: Tensor, beta: float) -> Tensor:
 def _scores(query: Any, keys: Tensor, a: int, b: int) -> tuple[float, float]:
     """q·k_a and q·k_b; raises where q is no vector, or scores with a key that was not asked for."""
     shape = tuple(keys[a].shape)
-    if query is None or tuple(getattr(query, "shape", ())) != shape:
+    vector = as_tensor(query)
+    if vector is None or vector.shape != shape:
         raise Wrong("the query should be one vector, as long as a key", shape, query)
-    scores = keys @ torch.as_tensor(query, dtype=torch.float64)
+    scores = keys @ vector.to(torch.float64)
     others = torch.stack([score for i, score in enumerate(scores) if i not in (a, b)])
-    if others.abs().max() > 1e-6:
+    if not others.abs().max() < 1e-5:
         hint = "the query must be orthogonal to every other key"
-        raise Wrong("keys that were not asked for get a score, too", "0", others, hint)
+        raise Wrong("keys that were not asked for get a score, too", "0", others, hint, 1e-5)
     return scores[a].item(), scores[b].item()
 
 
-@exercise("averaging_query", 2, averaging_query)
+@exercise("averaging_query", averaging_query)
 def check_averaging_query(attempt: Callable) -> None:
     """Scores β, β and 0, on keys that fill the space."""
     keys = orthonormal_rows(6, 6, torch.Generator().manual_seed(2))
@@ -125,18 +127,18 @@ def check_averaging_query(attempt: Callable) -> None:
         score_a, score_b = _scores(attempt(keys[1].clone(), keys[4].clone(), beta), keys, 1, 4)
         got = f"{score_a:.4g} and {score_b:.4g}"
         wanted = f"{beta:g} and {beta:g}"
-        if abs(score_a + score_b) < 1e-6 < abs(score_a):
+        if abs(score_a + score_b) < 1e-5 < abs(score_a):
             raise Wrong("one of the keys is subtracted: its score is -β, so it gets nothing", wanted, got)
-        if abs(score_a - score_b) > 1e-6:
+        if abs(score_a - score_b) > 1e-5:
             hint = "β multiplies both keys, and each key is in the query once"
             raise Wrong("a and b get different scores, so their weights differ", wanted, got, hint)
-        if abs(score_a - 1) < 1e-6:
+        if abs(score_a - 1) < 1e-5:
             raise Wrong("the scores are 1 whatever β is: without β the weights stay nearly even", wanted, got)
         for factor, what in ((0.5, "the mean of the keys"), (0.5**0.5, "a query scaled to length β")):
-            if abs(score_a - factor * beta) < 1e-6:
+            if abs(score_a - factor * beta) < 1e-5:
                 raise Wrong(f"{what} gives scores of {factor:.3g} β; take the sum", wanted, got)
-        if abs(score_a - beta) > 1e-6:
-            raise Wrong("the scores of a and b should both be β", wanted, got)
+        if not abs(score_a - beta) < 1e-5:
+            raise Wrong("the scores of a and b should both be β", wanted, got, tolerance=1e-5)
 
 
 def _wrong_shortfalls(beta: float, n: int) -> dict[str, float]:
@@ -156,14 +158,14 @@ def _wrong_shortfalls(beta: float, n: int) -> dict[str, float]:
     }
 
 
-@exercise("shortfall", 1, shortfall)
+@exercise("shortfall", shortfall)
 def check_shortfall(attempt: Callable) -> None:
     """The closed form at ordinary β, no others at n = 2, and no overflow at a huge β."""
     for beta, n in ((1.5, 10), (4.0, 30), (0.0, 8), (7.0, 2)):
         _compare(attempt(beta, n), shortfall(beta, n), f"β = {beta:g}, n = {n}", _wrong_shortfalls(beta, n))
     try:
         huge = float(attempt(1000.0, 8))
-    except OverflowError:
+    except OverflowError:  # of the attempt's, or of a float's
         huge = math.nan
     if not abs(huge) < 1e-9:
         hint = "divide the fraction above and below by e^β: only e^-β is left"
@@ -194,7 +196,7 @@ def _wrong_betas(share: float, n: int, asked: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-@exercise("beta_needed", 1, beta_needed)
+@exercise("beta_needed", beta_needed)
 def check_beta_needed(attempt: Callable) -> None:
     """Two keys of several n, then more of them."""
     for share, n, asked in ((0.1, 50, 2), (0.01, 12, 2), (0.2, 40, 5)):
@@ -205,15 +207,13 @@ def check_beta_needed(attempt: Callable) -> None:
 
 def _compare(got: Any, expected: float, case: str, mistakes: dict[str, float]) -> None:
     """A number against the right one, and against those that known mistakes give."""
-    if got is None:
-        raise Wrong("nothing comes back: the function should return a number", f"{expected:.6g}", "None")
-    got = float(got)
-    if math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12):
+    got = as_number(got, case)
+    if math.isclose(got, expected, rel_tol=CLOSE, abs_tol=CLOSE / 50):
         return
     for mistake, value in mistakes.items():
-        if math.isclose(got, value, rel_tol=1e-6, abs_tol=1e-12):
-            raise Wrong(f"{case}: {mistake}", f"{expected:.6g}", f"{got:.6g}")
-    raise Wrong(f"{case}: not the right number", f"{expected:.6g}", f"{got:.6g}")
+        if math.isclose(got, value, rel_tol=CLOSE, abs_tol=CLOSE / 50):
+            raise Wrong(f"{case}: {mistake}", f"{expected:.6g}", f"{got:.6g}", tolerance=CLOSE)
+    raise Wrong(f"{case}: not the right number", f"{expected:.6g}", f"{got:.6g}", tolerance=CLOSE)
 
 
 def weighted_query(k_a: Tensor, k_b: Tensor, beta: float, ratio: float) -> Tensor:
@@ -221,18 +221,18 @@ def weighted_query(k_a: Tensor, k_b: Tensor, beta: float, ratio: float) -> Tenso
     return beta * (k_a + k_b) + math.log(ratio) * k_a
 
 
-@exercise("weighted_query", 0, weighted_query)
+@exercise("weighted_query", weighted_query)
 def check_weighted_query(attempt: Callable) -> None:
     """The two scores are ln(ratio) apart, and that of b is β."""
     keys = orthonormal_rows(5, 5, torch.Generator().manual_seed(3))
     for beta, ratio in ((5.0, 3.0), (8.0, 0.25)):
         score_a, score_b = _scores(attempt(keys[0].clone(), keys[3].clone(), beta, ratio), keys, 0, 3)
         difference, right = score_a - score_b, math.log(ratio)
-        if abs(difference - right) > 1e-6:
+        if not abs(difference - right) < 1e-5:
             what = _name_difference(difference, beta, ratio)
             got = f"e^{difference:.4g} = {_power(difference)}"
             raise Wrong(f"β = {beta:g}, ratio {ratio:g}: {what}", f"α_a / α_b = {ratio:g}", got)
-        if abs(score_b - beta) > 1e-6:
+        if not abs(score_b - beta) < 1e-5:
             hint = "leave b as it is and change the score of a"
             raise Wrong("the ratio is right, but b's score is not β", f"{beta:g}", f"{score_b:.4g}", hint)
 
@@ -249,7 +249,7 @@ def _name_difference(difference: float, beta: float, ratio: float) -> str:
         "a logarithm to base 2; the softmax needs the natural one": math.log2(ratio),
         "a logarithm to base 10; the softmax needs the natural one": math.log10(ratio),
     }  # fmt: skip
-    near = [words for words, value in known.items() if abs(difference - value) < 1e-6]
+    near = [words for words, value in known.items() if abs(difference - value) < 1e-5]
     return near[0] if near else "a's weight over b's is not the ratio"
 
 

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from a5lib import soft_lookup
 from a5lib.classroom.checks import Wrong, exercise
+from a5lib.classroom.exercises.comparing import CLOSE, as_number, as_tensor
 
 
 def _vector(got: Any, length: int) -> Tensor:
     """What came back as `length` numbers in float64, or the mistake that there are not so many."""
     if got is None:
-        raise Wrong("nothing comes back: is there a return?", f"{length} numbers")
+        raise Wrong("nothing comes back: is there a return?", f"{length} numbers", "None")
     try:
         numbers = torch.tensor([float(x) for x in got], dtype=torch.float64)
     except (TypeError, ValueError):
@@ -27,28 +28,19 @@ def _vector(got: Any, length: int) -> Tensor:
     return numbers
 
 
-def _number(got: Any) -> float:
-    if got is None:
-        raise Wrong("nothing comes back: is there a return?", "a number")
-    try:
-        return float(got)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong("a number is expected", "a number", got) from None
-
-
 def _name(got: Tensor, expected: Tensor, known: Mapping[str, Tensor], what: str, hint: str = "") -> None:
     """Raise the mistake whose formula gives what came, or `what` if none does; nothing if all is right."""
     if _same(got, expected):
         return
     for mistake, wrong in known.items():
         if _same(got, wrong):
-            raise Wrong(mistake, expected, got)
-    raise Wrong(what, expected, got, hint)
+            raise Wrong(mistake, expected, got, tolerance=CLOSE)
+    raise Wrong(what, expected, got, hint, CLOSE)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
     """Equal but for the rounding of 32-bit numbers, in which an attempt may compute."""
-    return torch.allclose(a, b, rtol=1e-5, atol=1e-7)
+    return torch.allclose(a, b, rtol=CLOSE, atol=CLOSE / 100)
 
 
 # The weights.
@@ -60,7 +52,7 @@ def lookup_weights(keys: Sequence[Sequence[float]], query: Sequence[float]) -> l
     return soft_lookup.attention_weights(*rows).tolist()
 
 
-@exercise("lookup_weights", 0.5, lookup_weights)
+@exercise("lookup_weights", lookup_weights)
 def check_lookup_weights(attempt: Callable) -> None:
     """Scores 1, 2, 1 and -1 by hand; each left-out step has its own look."""
     keys, query = [[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0], [1.0, -1.0]], [1.0, 2.0]
@@ -79,6 +71,9 @@ def check_lookup_weights(attempt: Callable) -> None:
     hint = "score of key i: the sum of key[d] * query[d] over its coordinates d"
     got = _vector(attempt(keys, query), 4)
     _name(got, scores.softmax(0), known, "not exp(score) over the sum of all exp(score)", hint)
+    keys, query = [[0.5, -1.0, 2.0], [1.5, 0.0, 0.25]], [1.0, -0.5, 1.0]
+    wrong = "right for four keys in two dimensions, but not for two keys in three"
+    _name(_vector(attempt(keys, query), 2), torch.tensor([3.0, 1.75]).double().softmax(0), {}, wrong)
 
 
 def draw_index(weights: Sequence[float], u: float) -> int:
@@ -90,13 +85,13 @@ def draw_index(weights: Sequence[float], u: float) -> int:
     return len(weights) - 1  # u just below 1, and weights whose rounded sum is less
 
 
-@exercise("draw_index", 0.5, draw_index)
+@exercise("draw_index", draw_index)
 def check_draw_index(attempt: Callable) -> None:
     """The pieces 0 to .2, .2 to .7, .7 to 1, an empty piece, and the rounding at the end."""
     weights, draws, expected = [0.2, 0.5, 0.3], [0.0, 0.1, 0.25, 0.6, 0.72, 0.95], [0, 0, 1, 1, 2, 2]
-    got = [attempt(weights, u) for u in draws]
+    got = [attempt(list(weights), u) for u in draws]
     asked = f"u = {', '.join(map(str, draws))}"
-    if got != [attempt(weights, u) for u in draws]:
+    if got != [attempt(list(weights), u) for u in draws]:
         raise Wrong("the same u gives different indices: all the chance is in u already", expected, got)
     if len(set(got)) == 1:
         raise Wrong(f"the same index for every u ({asked}): that is no draw", expected, got)
@@ -136,7 +131,7 @@ def stable_softmax(scores: Tensor) -> Tensor:
     return powers / powers.sum()
 
 
-@exercise("stable_softmax", 0, stable_softmax)
+@exercise("stable_softmax", stable_softmax)
 def check_stable_softmax(attempt: Callable) -> None:
     """Small scores, large ones, far apart ones; the input stays as it was."""
     small = torch.tensor([0.0, 1.0, 2.0, -1.0], dtype=torch.float64)
@@ -181,11 +176,11 @@ def _check_large(attempt: Callable, scores: Tensor, where: str) -> None:
 # When one key has the weight.
 
 
-@exercise("peak_weight", 1, soft_lookup.peak_weight)
+@exercise("peak_weight", soft_lookup.peak_weight)
 def check_peak_weight(attempt: Callable) -> None:
     """Gaps and numbers of keys; at gap 0 all n keys are alike."""
     cases = [(0.0, 4), (2.0, 5), (1.0, 2), (5.0, 100), (-1.0, 3)]
-    got = _vector([_number(attempt(gap, n)) for gap, n in cases], len(cases))
+    got = _vector([as_number(attempt(gap, n)) for gap, n in cases], len(cases))
     g = torch.tensor([gap for gap, _ in cases], dtype=torch.float64)
     rest = torch.tensor([n - 1.0 for _, n in cases], dtype=torch.float64)
     power = g.exp()
@@ -202,11 +197,11 @@ def check_peak_weight(attempt: Callable) -> None:
     _name(got, power / (power + rest), known, wrong, "let the other scores be 0")
 
 
-@exercise("gap_needed", 1, soft_lookup.gap_needed)
+@exercise("gap_needed", soft_lookup.gap_needed)
 def check_gap_needed(attempt: Callable) -> None:
     """Weights and numbers of keys; weight 1/n needs no gap at all."""
     cases = [(0.25, 4), (0.5, 2), (0.9, 10), (0.99, 1000), (0.2, 50)]
-    got = _vector([_number(attempt(weight, n)) for weight, n in cases], len(cases))
+    got = _vector([as_number(attempt(weight, n)) for weight, n in cases], len(cases))
     w = torch.tensor([weight for weight, _ in cases], dtype=torch.float64)
     rest = torch.tensor([n - 1.0 for _, n in cases], dtype=torch.float64)
     odds = w / (1 - w)
@@ -234,16 +229,17 @@ def copying_query(keys: Tensor, j: int, weight: float) -> Tensor:
     return soft_lookup.gap_needed(weight, len(keys)) * keys[j]
 
 
-@exercise("copying_query", 0.5, copying_query)
+@exercise("copying_query", copying_query)
 def check_copying_query(attempt: Callable) -> None:
     """Asked of the query is its effect, so any query passes that gives key j the weight."""
     generator = torch.Generator().manual_seed(1)
     for n, d, j, weight in ((6, 9, 4, 0.99), (6, 6, 0, 0.5), (2, 5, 1, 0.999)):
         keys = soft_lookup.orthonormal_rows(n, d, generator)
         got = attempt(keys.clone(), j, weight)
-        if not isinstance(got, Tensor) or got.shape != (d,):
+        query = as_tensor(got)
+        if query is None or query.shape != (d,):
             raise Wrong("a query is one vector, as long as a key", f"shape ({d},)", got)
-        _check_weight(keys, j, weight, got.to(torch.float64))
+        _check_weight(keys, j, weight, query.to(torch.float64))
 
 
 def _check_weight(keys: Tensor, j: int, weight: float, query: Tensor) -> None:
@@ -251,7 +247,7 @@ def _check_weight(keys: Tensor, j: int, weight: float, query: Tensor) -> None:
     others = torch.cat([scores[:j], scores[j + 1 :]])
     gap, got = (scores[j] - others.max()).item(), scores.softmax(0)[j].item()
     odds = math.log(weight / (1 - weight))
-    if math.isclose(got, weight, rel_tol=1e-5):
+    if math.isclose(got, weight, rel_tol=1e-4):
         return
     asked = f"{n} keys, {weight:g} asked for key {j}"
     if scores.argmax() != j:
@@ -274,7 +270,7 @@ def copy_error(values: Tensor, j: int, gap: float) -> float:
     return soft_lookup.averaging_error(values, [j], gap).item()
 
 
-@exercise("copy_error", 0.5, copy_error)
+@exercise("copy_error", copy_error)
 def check_copy_error(attempt: Callable) -> None:
     """Against the look-up itself, on random values."""
     generator = torch.Generator().manual_seed(2)
@@ -284,7 +280,7 @@ def check_copy_error(attempt: Callable) -> None:
         answer = attempt(values.clone(), j, gap)
         if isinstance(answer, Tensor) and answer.numel() > 1:
             raise Wrong("that is the difference as a vector: its length is asked for", "a number", answer)
-        got.append(_number(answer))
+        got.append(as_number(answer))
         expected.append(_measured_error(values, j, gap))
         known.append(_wrong_errors(values, j, gap))
     wrongs = {mistake: torch.tensor([k[mistake] for k in known], dtype=torch.float64) for mistake in known[0]}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from a5lib.attention import causal_mask
 from a5lib.classroom.checks import Wrong, exercise
-from a5lib.classroom.exercises.comparing import normal, require, same, seeded
+from a5lib.classroom.exercises.comparing import as_tensor, normal, require, same, seeded
 from a5lib.model import GPTConfig
 
 # The notebook's functions, as the library would write them.
@@ -42,14 +42,15 @@ def attention_forward(self: nn.Module, x: Tensor) -> Tensor:
     return self.resid_drop(self.proj(merge_heads(weights @ v)))
 
 
-@exercise("causal_mask", 0, causal_mask)
+@exercise("causal_mask", causal_mask)
 def check_causal_mask(attempt: Callable) -> None:
     """Every cell of the mask of four positions, and its type."""
     T = 4
     got, all_true = attempt(T), torch.ones(T, T, dtype=torch.bool)
-    if isinstance(got, Tensor) and got.dtype != torch.bool:
+    numbers = as_tensor(got)
+    if numbers is not None and numbers.dtype != torch.bool:
         hint = "masked_fill and ~ want bool: compare, as in `a <= b`, or end with .bool()"
-        raise Wrong("ones where truth values belong", "torch.bool", got.dtype, hint)
+        raise Wrong("ones where truth values belong", "torch.bool", numbers.dtype, hint)
     mistakes = {
         "upside down: position t would see what comes after it": all_true.triu(),
         "upside down, and without the diagonal: True means `may look`": all_true.triu(1),
@@ -58,11 +59,11 @@ def check_causal_mask(attempt: Callable) -> None:
         "every position sees every other: nothing is hidden": all_true,
     }
     require(got, all_true.tril(), mistakes, "row t is True at columns 0 to t")
-    if attempt(1).tolist() != [[True]]:
-        raise Wrong("a text of one character sees itself", [[True]], attempt(1))
+    require(attempt(1), torch.tensor([[True]]), {}, "a text of one character sees itself")
+    require(attempt(7), torch.ones(7, 7, dtype=torch.bool).tril(), {}, "T is the argument")
 
 
-@exercise("masked_weights", 0, masked_weights)
+@exercise("masked_weights", masked_weights)
 def check_masked_weights(attempt: Callable) -> None:
     """A batch of two heads, D = 4: the scale, the mask, the axis."""
     q, k, mask = normal(2, 3, 5, 4), normal(2, 3, 5, 4, seed=1), causal_mask(5)
@@ -88,10 +89,15 @@ def check_masked_weights(attempt: Callable) -> None:
         "masked scores are set to 0, but e⁰ is 1: they need -inf": (raw / 2 * mask).softmax(-1),
         "keys and queries are swapped: row t belongs to query t": weights(raw.mT / 2),
     }
-    require(attempt(q, k, mask), weights(raw / 2), mistakes, "scale, then mask, then softmax")
+    require(
+        attempt(q.clone(), k.clone(), mask.clone()),
+        weights(raw / 2),
+        mistakes,
+        "scale, then mask, then softmax",
+    )
 
 
-@exercise("split_heads", 0, split_heads)
+@exercise("split_heads", split_heads)
 def check_split_heads(attempt: Callable) -> None:
     """Channels numbered, so that each wrong order shows."""
     x = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
@@ -105,10 +111,10 @@ def check_split_heads(attempt: Callable) -> None:
         ),
         "the last two axes are swapped: (B, H, D, T)": split_heads(x, 2).mT,
     }
-    require(attempt(x, 2), split_heads(x, 2), mistakes, "(B, T, C) -> (B, T, H, D) -> (B, H, T, D)")
+    require(attempt(x.clone(), 2), split_heads(x, 2), mistakes, "(B, T, C) -> (B, T, H, D) -> (B, H, T, D)")
 
 
-@exercise("merge_heads", 0, merge_heads)
+@exercise("merge_heads", merge_heads)
 def check_merge_heads(attempt: Callable) -> None:
     """Splitting and merging gives the same numbers back; y lies in order, as a product of matrices does."""
     x = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
@@ -134,9 +140,14 @@ class _Layer(nn.Module):
         self.register_buffer("mask", causal_mask(config.block_size).float()[None, None])
 
 
-@exercise("attention_forward", 0, attention_forward)
+@exercise("attention_forward", attention_forward)
 def check_attention_forward(attempt: Callable) -> None:
     """Two heads on a text shorter than the block; then what dropout does in evaluation and in training."""
+    theirs = attempt
+
+    def attempt(layer: nn.Module, x: Tensor) -> Tensor:
+        return theirs(layer, x.clone())
+
     config = GPTConfig(vocab_size=9, block_size=7, n_layer=1, n_head=2, n_embd=8, dropout=0.0)
     layer, x = seeded(lambda: _Layer(config)), normal(2, 5, 8)
     q, k, v = (split_heads(part(x), 2) for part in (layer.query, layer.key, layer.value))
@@ -160,6 +171,8 @@ def check_attention_forward(attempt: Callable) -> None:
         "keys and queries are swapped": result(q=k, k=q),
         "nothing is masked: each position sees the whole text": result(mask=torch.ones_like(allowed)),
         "the mask is used the wrong way round": result(mask=~allowed),
+        "the mask is off by one: each position sees the next one": result(mask=allowed.roll(-1, 0) | allowed),
+        "the mask is off by one: no position sees itself": result(mask=allowed.tril(-1)),
         "softmax over the wrong axis: dim=-1": layer.proj(merge_heads(by_columns @ v)),
         "the last projection, self.proj, is missing": result(proj=nn.Identity()),
         "the heads are not split: that is one head over all C channels": layer.proj(
@@ -168,9 +181,21 @@ def check_attention_forward(attempt: Callable) -> None:
         "x itself is added: that is the block's part, not the layer's": x + result(),
     }
     with torch.no_grad():
+        if not _calm(attempt, layer, x):
+            raise Wrong(LEFT_ON, "twice the same", "two results", REST)
         require(attempt(layer, x), result(), mistakes, "split, weigh, sum, merge, project")
         _check_dropout(attempt, config, x)
         _check_places(attempt, layer, x, masked_weights(q, k, allowed))
+
+
+LEFT_ON = "dropout is left on in evaluation"
+REST = "use the layer's own nn.Dropout, which rests after .eval(); F.dropout needs training=…"
+
+
+def _calm(attempt: Callable, layer: nn.Module, x: Tensor) -> bool:
+    """Whether two calls in evaluation mode give the same."""
+    first, second = as_tensor(attempt(layer, x)), as_tensor(attempt(layer, x))
+    return first is None or second is None or same(first, second)
 
 
 def _check_dropout(attempt: Callable, config: GPTConfig, x: Tensor) -> None:
@@ -178,14 +203,13 @@ def _check_dropout(attempt: Callable, config: GPTConfig, x: Tensor) -> None:
     layer = seeded(lambda: _Layer(replace(config, dropout=0.5)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        calm = [attempt(layer, x) for _ in range(2)]
-        if not torch.equal(*calm):
-            hint = "use the layer's own nn.Dropout, which rests after .eval(); F.dropout needs training=…"
-            raise Wrong("dropout is left on in evaluation", "twice the same", "two results", hint)
+        if not _calm(attempt, layer, x):
+            raise Wrong(LEFT_ON, "twice the same", "two results", REST)
+        calm = attempt(layer, x)
         for name, other in (("attn_drop", layer.resid_drop), ("resid_drop", layer.attn_drop)):
             layer.train()
             other.eval()
-            if torch.equal(attempt(layer, x), calm[0]):
+            if torch.equal(attempt(layer, x), calm):
                 raise Wrong(f"self.{name} is not used: it does nothing in training", "random zeros", "none")
 
 
@@ -199,12 +223,18 @@ class _Zeros(nn.Dropout):
         return 0 * x
 
 
+def _sums_to_one(x: Tensor) -> bool:
+    """Over some axis: weights as well, if of one head at a time, or laid out in another way."""
+    sums = (x.sum(dim=axis) for axis in range(x.dim()))
+    return any(torch.allclose(each, torch.ones_like(each), atol=1e-4) for each in sums)
+
+
 def _check_places(attempt: Callable, layer: nn.Module, x: Tensor, weights: Tensor) -> None:
     """What the first dropout is given, and that nothing comes after the second."""
     layer.attn_drop, rest = _Zeros(0.5), layer.attn_drop
     attempt(layer, x)
     seen, layer.attn_drop = layer.attn_drop.seen, rest
-    if seen is not None and not same(seen, weights):
+    if seen is not None and not same(seen, weights) and not _sums_to_one(seen):
         raise Wrong("self.attn_drop is given something else than the weights", weights, seen)
     layer.resid_drop = _Zeros(0.5)
     output = attempt(layer, x)
