@@ -234,9 +234,9 @@ def _code_cells(path: Path) -> int:
 
     try:
         cells = nbformat.read(path, as_version=4).cells
-    except Exception as error:  # nbformat's own, JSON's, and KeyError
+        return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)
+    except Exception as error:  # nbformat's own, JSON's, and those of cells that are none
         raise InputError(f"{path}: is no notebook ({_first_line(str(error))}); build it anew") from None
-    return sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in cells)
 
 
 def make_report(settings: Settings, outcomes: Sequence[Outcome]) -> dict[str, Any]:
