@@ -63,8 +63,9 @@ def torch_load(path: str | Path) -> Any:
 
 def _expect_whole(path: Path) -> None:
     """torch compares no checksums: it would load flipped bits as weights. Nor does it ever pack a file."""
-    if path.open("rb").read(4) != b"PK\x03\x04":
-        return  # no archive: torch's old format, or nothing of torch's
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return  # no archive: torch's old format, or nothing of torch's
     with zipfile.ZipFile(path) as archive:
         packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
         if packed or archive.testzip():
@@ -127,7 +128,8 @@ def config_of_state(state: State, path: str | Path) -> GPTConfig:
         what = f"{n_embd} channels do not divide into the handout's {HANDOUT_HEADS} heads"
         raise InputError(f"{path}: {what}; put the file {info_path(path).name} beside it")
     n_layer = n_blocks + 2 if "down_block.C" in state else n_blocks
-    return GPTConfig(vocab_size, block_size, n_layer, n_head, n_embd, bottleneck_dim)
+    with located(str(path)):
+        return GPTConfig(vocab_size, block_size, n_layer, n_head, n_embd, bottleneck_dim)
 
 
 def _bottleneck_of(state: State, block_size: int) -> int | None:

@@ -15,10 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from a5lib.confidence import agreement_of_sentences
 from a5lib.errors import InputError, run_command
 from a5lib.files import read_json, versions, write_json, write_text
 from a5lib.model import WITH_BOTTLENECK
 from a5lib.pipeline import Pipeline, Stage
+from a5lib.provenance import name_of
 from a5lib.recipes import choose_profile
 from a5lib.world import Person, make_world, write_world
 
@@ -27,6 +29,7 @@ Row = dict[str, Any]
 
 BOTTLENECKS = (16, 32, 64)
 CURVE_POINTS = 60
+RECALLED = ("{name} was born in ", "The birthplace of {name} was ")  # the name at the beginning, and later
 PHRASINGS = (1, 2, 4, 8)
 USUAL_PHRASINGS = 4  # of the worlds in data/, for which the recipe's passes are made
 # (times that a pass reads of a person, different lines among them)
@@ -47,17 +50,15 @@ def start(a5: Pipeline) -> Iterator[Row]:
     for diagonals in (False, True):
         varied = a5.variation(diagonals=diagonals)
         stage = varied.pretrain("perceiver")
-        points = stage.history
-        kept = points[:: max(1, len(points) // CURVE_POINTS)] + points[-1:]
-        curve = [{"step": p["step"], "loss": round(p["loss"], 4)} for p in kept]
-        yield _measured(varied, stage) | {"diagonals": diagonals, "curve": curve}
+        yield _measured(varied, stage) | {"diagonals": diagonals, "curve": _curve(stage)}
 
 
 def variants(a5: Pipeline) -> Iterator[Row]:
-    """All variants under one recipe."""
+    """All variants under one recipe: what each answers after finetuning, and goes on with before it (%)."""
     for variant in ("vanilla", "rope", "synthesizer", *WITH_BOTTLENECK):
-        row = {"variant": variant, "parameters": sum(p.numel() for p in a5.fresh_model(variant).parameters())}
-        yield _measured(a5, a5.pretrain(variant)) | row
+        parameters, stage = a5.fresh_model(variant).parameters(), a5.pretrain(variant)
+        row = {"variant": variant, "parameters": sum(p.numel() for p in parameters)}
+        yield _measured(a5, stage) | row | {"recall": _recall(a5, stage), "curve": _curve(stage)}
 
 
 def phrasings(a5: Pipeline) -> Iterator[Row]:
@@ -107,6 +108,21 @@ EXPERIMENTS: dict[str, Callable[[Pipeline], Iterator[Row]]] = {
     "phrasings": phrasings,
     "exposures": exposures,
 }
+
+
+def _recall(a5: Pipeline, pretrained: Stage) -> dict[str, float]:
+    """How many places a pretrained model ends a begun sentence with, in percent of those asked about."""
+    asked, model = [*a5.corpus.train, *a5.corpus.dev], pretrained.model().to(a5.device)
+    names, places = [name_of(question) for question in asked], [question.place for question in asked]
+    found = {s: agreement_of_sentences(model, a5.vocab, names, places, (s,)).mean() for s in RECALLED}
+    return {sentence: round(100 * float(share), 2) for sentence, share in found.items()}
+
+
+def _curve(stage: Stage) -> list[Row]:
+    """Some points of a stage's training curve, the last among them."""
+    points = stage.history
+    kept = points[:: max(1, len(points) // CURVE_POINTS)] + points[-1:]
+    return [{"step": p["step"], "loss": round(p["loss"], 4)} for p in kept]
 
 
 def _people(a5: Pipeline) -> int:

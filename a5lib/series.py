@@ -71,7 +71,7 @@ class _Progress:
         made_from = {
             **settings.parameters,
             "library": _hash(*sorted((ROOT / "a5lib").rglob("*.py"))),
-            "corpus": _hash(*sorted(settings.corpus.glob("*.*"))),
+            "corpus": _hash(*sorted(settings.corpus.glob("*.t[xs][tv]"))),  # .txt and .tsv
         }
         known = read_object(self.path, made_from=dict, done=dict) if self.path.exists() else {}
         done = known["done"] if known.get("made_from") == made_from else {}

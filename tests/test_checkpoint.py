@@ -222,7 +222,7 @@ def test_a_packed_file_is_not_unpacked(path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"n_embd": 10**6}, r"tok_emb.weight has shape \(11, 8\), the model's is \(11, 1000000\)"),
+        ({"n_embd": 10**6}, r"has shape .*, the model's is .*1000000\); it was made for another size"),
         ({"n_embd": 2**62, "n_head": 1}, "larger than any machine's memory; remove model.params.json"),
         ({"n_layer": 10**9}, "said to have 1000000000 layers"),
         ({"vocab_size": 10**9}, "tok_emb.weight has shape"),

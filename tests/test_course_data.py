@@ -12,7 +12,7 @@ from a5lib.corpus import COURSE_SHA256, Corpus, fetch_course_data
 from a5lib.dataset import NameDataset
 from a5lib.evaluation import london_baseline as always
 from a5lib.evaluation import most_frequent_place
-from a5lib.model import GPT, GPTConfig
+from a5lib.model import GPTConfig, build_model
 from a5lib.vocab import CharVocab
 
 FOLDER = os.environ.get("A5_COURSE_DATA")
@@ -48,10 +48,10 @@ def test_its_numbers(corpus):
     assert len(CharVocab("\n".join(corpus.documents))) == 256
 
 
-@pytest.mark.parametrize(("bottleneck_dim", "expected"), [(None, 3_323_392), (64, 3_339_776)])
-def test_parameters(corpus, bottleneck_dim, expected):
+@pytest.mark.parametrize(("variant", "expected"), [("vanilla", 3_323_392), ("perceiver", 3_339_776)])
+def test_parameters(corpus, variant, expected):
     with torch.device("meta"):
-        model = GPT(GPTConfig(len(corpus.vocab), bottleneck_dim=bottleneck_dim))
+        model = build_model(variant, GPTConfig(len(corpus.vocab), bottleneck_dim=64))
     assert sum(p.numel() for p in model.parameters()) == expected
 
 

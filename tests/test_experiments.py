@@ -11,7 +11,7 @@ import pytest
 
 from a5lib import experiments
 from a5lib.errors import InputError
-from a5lib.experiments import EXPOSURES, main
+from a5lib.experiments import EXPOSURES, RECALLED, main
 from a5lib.model import VARIANTS
 from a5lib.world import make_world
 
@@ -46,6 +46,7 @@ def test_all_experiments_for_two_seeds(run):
         "vanilla", "rope", "synthesizer", "perceiver", "perceiver_ar",
     ]  # fmt: skip
     assert len({row["loss"] for row in written["variants"]["rows"]}) == 2 * len(VARIANTS)
+    assert {key for row in written["variants"]["rows"] for key in row["recall"]} == set(RECALLED)
     phrasings = written["phrasings"]["rows"]
     assert [row["phrasings"] for row in phrasings] == [1, 2, 4, 8] * 2
     assert {row["exposures"] for row in phrasings} == {2.0}, "each fact is read equally often"

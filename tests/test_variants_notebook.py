@@ -56,12 +56,29 @@ def test_the_interval_over_seeds_is_students():
     assert math.isnan(figures.mean_interval([70.0])[1])
 
 
+def test_only_curves_of_whole_runs_are_compared():
+    curves = figures.whole_curves(CURVES)
+    assert curves.keys() == {"vanilla", "rope"} and curves["rope"][0]["loss"] == 1.5
+    assert figures.whole_curves(CURVES[:2]) == figures.whole_curves(RUNS) == {}
+    line = figures.variant_curves(curves, bins=2).axes[0].lines[1]
+    assert line.get_ydata() == pytest.approx([0.5, 0.5])
+
+
 # Figures.
 
 RUNS = [
     {"seed": seed, "variant": name, "correct": correct + seed, "total": 50}
     for seed in (0, 1) for name, correct in (("vanilla", 40), ("rope", 42))
 ] + [{"seed": 0, "variant": "synthesizer", "correct": 9, "total": 50}]  # fmt: skip
+RECALLED = [{**run, "recall": {"{name} was ": 80.0, "Of {name} ": 50.0}} for run in RUNS]
+CURVE = [{"step": step, "loss": 1.0} for step in range(0, 100, 2)]
+CURVES = [
+    {"seed": 0, "variant": "vanilla", "curve": CURVE[20:]},  # interrupted, and taken up
+    {"seed": 0, "variant": "rope", "curve": CURVE},
+    {"seed": 1, "variant": "vanilla", "curve": CURVE},
+    {"seed": 1, "variant": "rope", "curve": [{**p, "loss": 1.5} for p in CURVE]},
+    {"seed": 2, "variant": "vanilla", "curve": CURVE},
+]
 WORLDS = [{"phrasings": n, "exposures": 108.0, "correct": 5 * n, "total": 50} for n in (1, 2, 4, 8)]
 ANGLES = rotary_angles(6, 4)
 PREDICTIONS = {
@@ -93,6 +110,8 @@ CASES = {
         figures.variant_scores(RUNS, 6.7),
         ["81.0 ± 12.7", "18.0", "vanilla", "synthesizer", "always London: 6.7 %"],
     ),
+    "curves": (figures.variant_curves(figures.whole_curves(CURVES), bins=2), ["vanilla", "rope"]),
+    "recall": (figures.recall_figure(RECALLED), ["rope", "“NAME was …”, before finetuning"]),
     "phrasings": (figures.phrasing_figure(WORLDS, 6.7), ["Each fact read 108 times", "1", "8"]),
     "recap": (figures.recap_table(PREDICTIONS), ["3.142 %", "4 %", "no prediction", "neither", "●", "○"]),
 }

@@ -125,6 +125,60 @@ def variant_scores(rows: Sequence[Row], baseline: float) -> Figure:
     return figure
 
 
+def whole_curves(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """The training curves of the first seed with vanilla and most others, uninterrupted runs only."""
+    by_seed: dict[int, dict[str, Sequence[Row]]] = {}
+    for row in rows:
+        curve = row.get("curve", [])
+        if curve and curve[0]["step"] < curve[-1]["step"] / 20:
+            by_seed.setdefault(row["seed"], {})[row["variant"]] = curve
+    with_vanilla = [curves for curves in by_seed.values() if "vanilla" in curves]
+    return max(with_vanilla, key=len, default={})
+
+
+def variant_curves(curves: Mapping[str, Sequence[Row]], bins: int = 20) -> Figure:
+    """Losses less vanilla's in the same stretch of training, the mean of each of `bins` stretches."""
+    end = max(p["step"] for p in curves["vanilla"])
+    edges = np.linspace(0, end, bins + 1)
+
+    def means(curve: Sequence[Row]) -> np.ndarray:
+        which = np.clip(np.digitize([p["step"] for p in curve], edges) - 1, 0, bins - 1)
+        losses = np.array([p["loss"] for p in curve])
+        return np.array([losses[which == b].mean() if (which == b).any() else np.nan for b in range(bins)])
+
+    figure, axes = _panel(7.4, 3.2)
+    axes.axhline(0, color=INK, linewidth=1.2, label="vanilla")
+    others = ((name, curve) for name, curve in curves.items() if name != "vanilla")
+    for (name, curve), (colour, dash, marker) in zip(others, LOOKS, strict=False):
+        behind = means(curve) - means(curves["vanilla"])
+        x = (edges[1:] + edges[:-1]) / 2
+        axes.plot(x, behind, dash, color=colour, marker=marker, markersize=3, label=name)
+    axes.set(xlabel="step of pretraining", ylabel="loss less vanilla's\n(nats a character)")
+    axes.set_title("Who is ahead (below 0), and when")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def recall_figure(rows: Sequence[Row]) -> Figure:
+    """For each variant where the name stands, and how often the place is found: means over its seeds."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    sentences = list(rows[0]["recall"])
+    figure, axes = _panel(7.4, 0.48 * len(names) + 1.5)
+    labels = [f"“{s.format(name='NAME').strip()} …”, before finetuning" for s in sentences]
+    found = [[np.mean([r["recall"][s] for r in rows if r["variant"] == v]) for v in names] for s in sentences]
+    labels.append("the question, after finetuning")
+    found.append([mean_interval(accuracies(rows, variant=v))[0] for v in names])
+    for i in range(len(names)):
+        line = [shares[i] for shares in found]
+        axes.plot([min(line), max(line)], [i, i], color=GREY, linewidth=1.5, zorder=1)
+    for label, shares, (colour, _, marker) in zip(labels, found, LOOKS, strict=False):
+        axes.scatter(shares, range(len(names)), s=44, color=colour, marker=marker, label=label, zorder=2)
+    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 101), xlabel="right (%)")
+    axes.set(ylim=(len(names) - 0.5, -0.5), title="Stored, and found where the name stands elsewhere")
+    figure.legend(loc="outside lower center", fontsize=8.5, ncols=1)
+    return figure
+
+
 def phrasing_figure(rows: Sequence[Row], baseline: float) -> Figure:
     """Accuracy against phrasings at equal exposures: a dot a seed, Wilson's interval of all together."""
     figure, axes = _panel(7, 3.2)

@@ -42,8 +42,8 @@ scratch = a5.finetune(None, callbacks=[LiveCurve("From scratch")])
 # %% [markdown]
 # ## 1 Why pretraining helps
 #
-# Three kinds of people can be asked about. Those of *dev* have lines in the corpus, but no question about them was
-# ever trained on. Those *in no line* stand in neither. And the model of 05 has read no line at all.
+# Two kinds of people can be asked about. Those of *dev* have lines in the corpus, but no question about them was ever
+# trained on. Those *in no line* stand in neither. To compare, there is the model of 05, which has read no line at all.
 #
 # ### Predict
 # London is the answer for 6 to 7 % of all people. What share of the people **in no line** does the pretrained model
@@ -274,8 +274,9 @@ kinds = {"dev, right": sure[right], "dev, wrong": sure[~right], "in no line": su
 confidence_strips(kinds, "probability of the answer", "How sure the model is of what it says")
 
 # %% [markdown]
-# The three clouds lie over each other. To put a number on that: take a right answer and a wrong one at random. How often does the right one have the larger signal? ½
-# is a coin, 1 is perfect. This is the area under the ROC curve, the **AUROC**.
+# The three clouds lie over each other. To put a number on that: take a right answer and a wrong one at random. How often
+# does the right one have the larger signal? ½ is a coin, 1 is perfect. This is the area under the ROC curve, the
+# **AUROC**.
 #
 # > **Exercise 1** · 15 minutes · medium
 # >
@@ -462,8 +463,8 @@ panels = {f"{n}: ECE {errors[n]:.3f}": reliability(p, right[judged]) for n, p in
 reliability_diagram(panels)
 
 # %% [markdown]
-# The bars are the gaps; the numbers say how many answers a dot stands for. With this few of them each dot has a standard
-# error of about 10 points, so part of the error that is left is chance.
+# The bars are the gaps; the numbers say how many answers a dot stands for. With so few of them a dot's standard error is
+# 10 points and more, so part of the error that is left is chance.
 #
 # ### What if it may stay silent?
 #

@@ -44,9 +44,9 @@ runs: str = ""  # where trained models are kept; empty: runs/
 # ```
 #
 # ### Predict
-# A synthesizer drops the query's and the key's $d \times d$ matrices of each head's layer, and gets one $d \times d$ matrix
-# and one more, with a column for each position, in their place. Vanilla has 3,323,392 parameters at the
-# assignment's shape. And the synthesizer, by how many percent more or fewer? (Fewer: a negative number.)
+# In each layer a synthesizer drops the matrices of query and key, $d \times d$ each, and gets one of that size and a small
+# one, with a column for each position. Vanilla has 3,323,392 parameters at the assignment's shape. How many percent
+# more has the synthesizer? (Fewer: a negative number.)
 
 # %%
 my_guess_for_parameters = None
@@ -404,6 +404,25 @@ from a5lib.display.variants import variant_scores
 variant_scores(tried, london.accuracy) if tried else None
 
 # %% [markdown]
+# A question can fail for two reasons: the fact was not stored, or it is not found. So ask the *pretrained* models, in the
+# words of the corpus. In `NAME was born in ` the name stands at the beginning, as in most lines. In `The birthplace of
+# NAME was ` it begins at position 18, in a question at position 10.
+
+# %% tags=["figure:variants-recall"]
+from a5lib.display.variants import recall_figure
+
+recall_figure(tried) if tried and "recall" in tried[0] else None
+
+# %% [markdown]
+# And how they got there, in one seed:
+
+# %% tags=["figure:variants-curves"]
+from a5lib.display.variants import variant_curves, whole_curves
+
+curves = whole_curves(tried)
+variant_curves(curves) if len(curves) > 1 else None
+
+# %% [markdown]
 # What they cost. Work is counted as in 09, in millions of multiply-adds forward, on texts of 46 characters, like ours,
 # and of 128. Time is measured now, forward and backward on texts of 46 characters, as a multiple of vanilla's.
 
@@ -441,7 +460,7 @@ draw_table(heads, [row_of(v) for v in means]) if tried else None
 # turning is cheap in products and not free in memory traffic. A name is found by how its letters stand to each other,
 # in a question as in a line, wherever in the row that is; that is what scores by distance give for nothing.
 #
-# **The synthesizer** knows clearly more than London and clearly less than the others, and it is the quickest. The place after
+# **The synthesizer** knows more than always London and clearly less than the others; it is a little quicker. The place after
 # a name is at no fixed distance from the name's letters, so what a comparison finds in one step has to be assembled from
 # fixed distances in several layers.
 #
