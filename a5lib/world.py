@@ -408,9 +408,9 @@ def _warn_of_guessing(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: make the world that the options ask for, and write it."""
     options = _parse(arguments)
-    _warn_of_guessing(options)
     world = make_world(options.seed, options.people, options.phrasings)
     write_world(world, options.out, options.key)
+    _warn_of_guessing(options)
     print(f"{len(world.documents)} lines about {options.people} people in {options.out}")
 
 
