@@ -459,13 +459,13 @@ draw_table(heads, [row_of(v) for v in means]) if tried else None
 # are what is left to learn, vanilla passes it and ends with more of them stored. What RoPE has stored it finds more
 # evenly: when the name moves from the beginning to position 18, it loses less than vanilla does. The two effects
 # nearly cancel in the questions. With these three seeds no difference is shown: RoPE's own seeds lie 15 points apart, and
-# vanilla's mean is inside its interval. So *not worse* is not shown either. In the course's own data, where lines are
-# three times as long and names stand in more places, people report the opposite order: about 20 to 27 % for vanilla and
-# up to 33 %, re-scored, for RoPE.
+# vanilla's mean is inside its interval. So *not worse* is not shown either. On the course's own data, whose lines are
+# three times as long, people report the opposite order: 20 to 27 % for vanilla, 17 to 33 % for RoPE.
 #
-# Why fewer facts? A guess: in vanilla letter and place are one vector from the start, so the first MLP can already make
-# *an l in third place* of it. With RoPE the order of a name's letters exists only as distances in the attention, and
-# has to be put together there before anything can be stored under it.
+# Why fewer facts? Not because learned positions are missing: with both kinds of positions in one model the score is no
+# better (58 % in seed 1). A guess that remains: a pair that turns fast compares well only at one distance, so fewer of a
+# head's 32 numbers are left to compare *what* stands there, wherever it is. The figures show that and when it falls
+# behind; they do not show why.
 #
 # **The synthesizer** is the clearest case. It has stored most facts: it ends two thirds of the sentences in which the name
 # stands at the beginning. And it hardly finds them where the name stands elsewhere, in the question for instance. Its
