@@ -80,7 +80,8 @@ def test_every_parameter_is_trained_once_and_only_weights_decay(variant, muon_lr
     trained = [names[id(p)] for group in groups for p in group["params"]]
     assert sorted(trained) == sorted(names.values())
     decayed = {names[id(p)] for group in groups if group["weight_decay"] for p in group["params"]}
-    ends = ("key.weight", "query.weight", "value.weight", "proj.weight", "mlp.0.weight", "mlp.2.weight")
+    linear = ("key", "query", "value", "proj", "w1", "mlp.0", "mlp.2")
+    ends = tuple(f"{name}.weight" for name in linear)
     assert decayed == {n for n in names.values() if n.endswith(ends) or n == "head.weight"}
     matrices = {names[id(p)] for p in parameter_groups(model)["matrices"]}
     assert matrices == decayed - {"head.weight"}
