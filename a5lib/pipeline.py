@@ -245,11 +245,12 @@ class Pipeline:
         callbacks: Sequence[Callback] = (),
     ) -> Stage:
         """Pretrain by span corruption, with your `corrupt` and your `parts` if given."""
-        key = self._key("pretrain", variant, WIKI, asdict(self.recipe.pretrain), source_of(corrupt), parts)
+        recipe = self.recipe.for_variant(variant)
+        key = self._key("pretrain", variant, WIKI, asdict(recipe.pretrain), source_of(corrupt), parts)
 
         def make() -> Trainer:
             model = self.fresh_model(variant, parts)
-            return pretraining(model, self.vocab, self.corpus.text, self.recipe, corrupt, self.device)
+            return pretraining(model, self.vocab, self.corpus.text, recipe, corrupt, self.device)
 
         return self._train("pretrain", variant, key, make, parts, callbacks)
 

@@ -91,6 +91,7 @@ class Recipe:
             model; 0 for none.
         ascii_only: drop non-ASCII characters from finetuning rows, as the handout does.
         diagonals: a fresh perceiver starts with its heads on chosen places (see `perceiver_start`).
+        perceiver_passes: how many times as many passes the `perceiver` makes in pretraining.
     """
 
     name: str
@@ -106,6 +107,14 @@ class Recipe:
     replay: int
     ascii_only: bool
     diagonals: bool
+    perceiver_passes: float
+
+    def for_variant(self, variant: str) -> "Recipe":
+        """The recipe with the passes that a variant makes in pretraining."""
+        if variant != "perceiver" or self.perceiver_passes == 1:
+            return self
+        more = replace(self.pretrain, max_epochs=self.pretrain.max_epochs * self.perceiver_passes)
+        return replace(self, pretrain=more, perceiver_passes=1)
 
 
 def fast_recipe(profile: Profile) -> Recipe:
@@ -127,6 +136,7 @@ def fast_recipe(profile: Profile) -> Recipe:
         replay=profile.tokens // 2,
         ascii_only=False,
         diagonals=True,
+        perceiver_passes=4 / 3,
     )
 
 
@@ -159,6 +169,7 @@ def handout_recipe(profile: Profile, n_documents: int) -> Recipe:
         replay=0,
         ascii_only=True,
         diagonals=False,
+        perceiver_passes=1,
     )
 
 

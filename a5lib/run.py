@@ -133,7 +133,7 @@ def _refuse_overwriting_inputs(args: argparse.Namespace) -> None:
 
 def _recipe(args: argparse.Namespace) -> Recipe:
     recipe = choose_recipe(args.recipe, args.profile, len(args.documents), args.seed)
-    recipe = with_rates(recipe, args.pretrain_lr, args.finetune_lr)
+    recipe = with_rates(recipe.for_variant(args.variant), args.pretrain_lr, args.finetune_lr)
     if args.max_epochs is not None:
         stages = ("pretrain", "finetune", "scratch")
         changed = {s: replace(getattr(recipe, s), max_epochs=args.max_epochs) for s in stages}

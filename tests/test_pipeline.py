@@ -55,6 +55,15 @@ def test_from_text_to_answers(make, variant):
     assert finetuned.history[-1]["loss"] > 0 and finetuned.seconds > 0
 
 
+def test_only_the_perceiver_makes_more_passes(make):
+    pretrain = replace(make().recipe.pretrain, max_epochs=2)
+    run = make().variation(pretrain=pretrain, perceiver_passes=2)
+    steps = {variant: run.pretrain(variant).history[-1]["step"] for variant in ("vanilla", "perceiver")}
+    assert steps["perceiver"] == 2 * steps["vanilla"] > 0
+    assert run.recipe.for_variant("perceiver").for_variant("perceiver") == run.recipe.for_variant("perceiver")
+    assert run.recipe.for_variant("perceiver_ar") is run.recipe
+
+
 def test_what_was_trained_is_found_again(make):
     first = make().finetune(make().pretrain())
     again = make().finetune(make().pretrain())
