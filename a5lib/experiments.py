@@ -41,14 +41,14 @@ def bottleneck(a5: Pipeline) -> Iterator[Row]:
     yield _measured(a5, a5.pretrain("vanilla")) | {"variant": "vanilla", "m": None}
     for variant in ("perceiver", "perceiver_ar"):
         for m in BOTTLENECKS:
-            varied = a5.variation(bottleneck_dim=m, perceiver_passes=1)
+            varied = a5.variation(bottleneck_dim=m, more_for_perceiver=False)
             yield _measured(varied, varied.pretrain(variant)) | {"variant": variant, "m": m}
 
 
 def start(a5: Pipeline) -> Iterator[Row]:
     """What the first look decides: at all inputs alike, as in the handout, or at chosen places."""
     for diagonals in (False, True):
-        varied = a5.variation(diagonals=diagonals, perceiver_passes=1)
+        varied = a5.variation(diagonals=diagonals, more_for_perceiver=False)
         stage = varied.pretrain("perceiver")
         yield _measured(varied, stage) | {"diagonals": diagonals, "curve": _curve(stage)}
 

@@ -260,14 +260,15 @@ class Pipeline:
         """Finetune on the training questions, from a pretrained stage, or from scratch where it is None."""
         variant = pretrained.variant if pretrained else variant
         parts = pretrained.parts if pretrained else None
-        config = self.recipe.finetune if pretrained else self.recipe.scratch
+        recipe = self.recipe.for_variant(variant)
+        config = recipe.finetune if pretrained else recipe.scratch
         parent = pretrained.path.parent.name if pretrained else ""
         key = self._key("finetune", variant, TRAIN, asdict(config), parent, parts)
 
         def make() -> Trainer:
             model = pretrained.model() if pretrained else self.fresh_model(variant)
             text = self.corpus.text if pretrained else None
-            return finetuning(model, self.vocab, self.corpus.train, self.recipe, text, self.device)
+            return finetuning(model, self.vocab, self.corpus.train, recipe, text, self.device)
 
         return self._train("finetune" if pretrained else "scratch", variant, key, make, parts, callbacks)
 

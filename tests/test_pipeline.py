@@ -56,10 +56,14 @@ def test_from_text_to_answers(make, variant):
 
 
 def test_only_the_perceiver_makes_more_passes(make):
-    pretrain = replace(make().recipe.pretrain, max_epochs=2)
-    run = make().variation(pretrain=pretrain, perceiver_passes=2)
-    steps = {variant: run.pretrain(variant).history[-1]["step"] for variant in ("vanilla", "perceiver")}
-    assert steps["perceiver"] == 2 * steps["vanilla"] > 0
+    run = make().variation(pretrain=replace(make().recipe.pretrain, max_epochs=3))
+    stages = {variant: run.pretrain(variant) for variant in ("vanilla", "perceiver")}
+    steps = {variant: stage.history[-1]["step"] for variant, stage in stages.items()}
+    assert steps["perceiver"] * 3 == steps["vanilla"] * 4 > 0
+    tuned = {variant: run.finetune(stage).history[-1] for variant, stage in stages.items()}
+    assert tuned["perceiver"]["step"] == 2 * tuned["vanilla"]["step"] > 0
+    recipe = run.recipe.for_variant("perceiver")
+    assert (recipe.finetune.lr, recipe.finetune.muon_lr) == (3e-4, 2e-3)
     assert run.recipe.for_variant("perceiver").for_variant("perceiver") == run.recipe.for_variant("perceiver")
     assert run.recipe.for_variant("perceiver_ar") is run.recipe
 

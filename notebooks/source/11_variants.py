@@ -376,7 +376,7 @@ for variant in ("vanilla", "rope"):
 # ## 4 All five, trained alike
 #
 # `perceiver` and `perceiver_ar` are those of 09. Every run below has the same data, recipe and number of passes (only the
-# `perceiver` makes a third more, as in 09); `python -m a5lib.experiments variants --seeds 0 1 2` makes them.
+# `perceiver` has more, as in 09); `python -m a5lib.experiments variants --seeds 0 1 2` makes them.
 #
 # ### Predict
 # How many points is RoPE's mean accuracy on dev away from vanilla's? (Below: a negative number.) And which of the five knows
