@@ -331,7 +331,7 @@ class Pipeline:
                 "data": [self._sha256[WIKI], self._sha256[data_file]],
                 "seed": self.seed,
                 "source": source,
-                "parts": source_of(*(vars(parts).values() if parts else ())),
+                "parts": _named(parts),
                 "library": library_hash(),
                 "torch": torch.__version__,
                 "device": self.device,
@@ -349,6 +349,12 @@ def source_of(*objects: Callable) -> str:
     One that lives in a file counts with the whole file, helpers included.
     """
     return "\n".join(_source(o) for o in objects if not o.__module__.startswith("a5lib."))
+
+
+def _named(parts: Parts | None) -> str:
+    """Each part by its name, and by its source where it is not the library's."""
+    classes = vars(parts).values() if parts else ()
+    return "\n".join([f"{c.__module__}.{c.__qualname__}" for c in classes] + [source_of(*classes)])
 
 
 def _source(o: Callable) -> str:

@@ -142,8 +142,13 @@ def test_a_real_ctrl_c_is_raised_and_not_taken_for_a_mistake():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_check("split_xy", interrupted)
+    # A shell that starts us with & has us ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_check("split_xy", interrupted)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Stub(nn.Module):

@@ -19,6 +19,7 @@ from a5lib.errors import InputError
 from a5lib.model import VARIANTS, Parts
 from a5lib.pipeline import Pipeline, source_of
 from a5lib.trainer import Trainer
+from a5lib.variants import RotaryAttention
 
 
 @pytest.fixture
@@ -110,6 +111,7 @@ def test_the_readers_own_code_trains(make):
     assert set(DOCUMENTS) <= set(seen)
     assert "blocks.0.attn.flat.weight" in load_state(stage.path)
     assert make().evaluate(make().finetune(stage)).total == 3
+    assert make().pretrain(parts=Parts(attention=RotaryAttention)).path != make().pretrain().path
 
 
 def test_an_interrupted_stage_goes_on_to_the_same_end(make, monkeypatch):

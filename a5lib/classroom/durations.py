@@ -17,6 +17,8 @@ MINUTES = {
         "07_pretraining": 4.0,
         "08_finetuning": 0.6,
         "09_perceiver": 9.0,
+        "10_retrieved_or_made_up": 0.3,
+        "11_variants": 0.4,
     },
     "cuda": {},
 }  # fmt: skip
