@@ -1,11 +1,11 @@
-"""`python -m a5lib series …`, and `run`, `dataset`, `world`, `london_baseline` by the same door."""
+"""`python -m a5lib series …`, and `sweep`, `run`, `dataset`, `world`, `london_baseline` by the same door."""
 
 import importlib
 import sys
 
 from a5lib.errors import InputError, run_command
 
-COMMANDS = ("series", "run", "dataset", "world", "london_baseline")
+COMMANDS = ("series", "sweep", "run", "dataset", "world", "london_baseline")
 
 
 def main() -> int | None:
