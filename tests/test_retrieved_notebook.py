@@ -9,10 +9,8 @@ import torch
 from conftest import tiny_model
 from hypothesis import given
 from hypothesis import strategies as st
-from solutions.beyond import RIGHT as SOLUTIONS
-from solutions.beyond import WRONG
 
-from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run_check
+from a5lib.classroom.checks import EXERCISES, NOT_ATTEMPTED, PASSED, run_check
 from a5lib.classroom.exercises import retrieved as reference
 from a5lib.confidence import (
     AnswerLogits,
@@ -257,21 +255,6 @@ def test_edits(a, b):
 
 
 EXERCISES_HERE = ("auroc", "calibration_error", "errors_left")
-MISTAKES = [row for row in WRONG if row[0] in EXERCISES_HERE]
-
-
-@pytest.mark.parametrize("name", EXERCISES_HERE)
-def test_right_answers_of_other_styles_pass(name):
-    assert len(SOLUTIONS[name]) >= 3
-    for attempt in SOLUTIONS[name]:
-        result = run_check(name, attempt)
-        assert result.state == PASSED, str(result)
-
-
-@pytest.mark.parametrize(("name", "attempt", "says"), MISTAKES, ids=[f"{m[0]}: {m[2]}" for m in MISTAKES])
-def test_each_mistake_is_named(name, attempt, says):
-    result = run_check(name, attempt)
-    assert result.state == FAILED and says in result.mistake, str(result)
 
 
 @pytest.mark.parametrize("name", EXERCISES_HERE)

@@ -26,6 +26,14 @@ def test_a_wrong_solution_fails_by_its_name(name, attempt, says):
     assert result.state == FAILED and result.points == 0 and says in str(result), str(result)
 
 
+@pytest.mark.parametrize(
+    ("name", "attempt", "says"), beyond.WRONG, ids=[f"{w[0]}: {w[2]}" for w in beyond.WRONG]
+)
+def test_a_wrong_solution_of_10_or_11_is_named_as_the_mistake(name, attempt, says):
+    result = run_check(name, attempt)
+    assert result.state == FAILED and result.points == 0 and says in result.mistake, str(result)
+
+
 def test_each_exercise_has_three_right_solutions_of_different_styles():
     every = RIGHT | beyond.RIGHT
     assert {name: len(set(every.get(name, ()))) >= 3 for name in EXERCISES} == dict.fromkeys(EXERCISES, True)

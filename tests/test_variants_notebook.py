@@ -6,31 +6,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from solutions.beyond import RIGHT, WRONG
 
 from a5lib import experiments
 from a5lib.classroom import exercises  # noqa: F401  registers the exercises
-from a5lib.classroom.checks import EXERCISES, FAILED, NOT_ATTEMPTED, PASSED, run_check
+from a5lib.classroom.checks import EXERCISES, NOT_ATTEMPTED, PASSED, run_check
 from a5lib.display import variants as figures
 from a5lib.experiments import rows_of
 from a5lib.variants import rotary_angles
 
 EXERCISES_HERE = ("rotate", "synthesizer_scores", "equal_passes")
-MISTAKES = [row for row in WRONG if row[0] in EXERCISES_HERE]
-
-
-@pytest.mark.parametrize("name", EXERCISES_HERE)
-def test_right_answers_of_other_styles_pass(name):
-    assert len(RIGHT[name]) >= 3
-    for attempt in RIGHT[name]:
-        result = run_check(name, attempt)
-        assert result.state == PASSED, str(result)
-
-
-@pytest.mark.parametrize(("name", "attempt", "says"), MISTAKES, ids=[f"{m[0]}: {m[2]}" for m in MISTAKES])
-def test_each_mistake_is_named(name, attempt, says):
-    result = run_check(name, attempt)
-    assert result.state == FAILED and says in result.mistake, str(result)
 
 
 @pytest.mark.parametrize("name", EXERCISES_HERE)
