@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SITE_READY := $(VENV)/.site-ready
+BENCH_READY := $(VENV)/.bench-ready
 
 # A kernel named python3 in the user's own Jupyter folder must not win over the environment's.
 export JUPYTER_PREFER_ENV_PATH := 1
@@ -14,7 +15,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site
+.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site bench \
+	gpu-record
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
@@ -25,6 +27,8 @@ help:
 	@echo "make test-colab  tests and notebooks with Colab's versions, in .venv-colab; NOTEBOOKS=\"05 07\""
 	@echo "make editions    build student and solved notebooks from notebooks/source; NOTEBOOKS=\"05\" ALL=1"
 	@echo "make experiments train what the notebooks only show (hours): figures/*.json; NAMES=\"start\" SEEDS=\"0 1\""
+	@echo "make bench       speed, ours against others, in one run; PARTS=\"training answers processes\""
+	@echo "make gpu-record  the course's own corpus on a GPU, both recipes, three seeds; PROFILE=smoke: a rehearsal"
 	@echo "make lint        ruff"
 	@echo "make data        write the embedded worlds in data/ anew"
 	@echo "make lab         open the notebooks in JupyterLab"
@@ -103,6 +107,18 @@ editions: $(READY)
 
 experiments: $(READY)
 	$(BIN)/python -m a5lib.experiments $(NAMES) $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEEDS),--seeds $(SEEDS))
+
+# What we are compared with is installed when it is first asked for.
+$(BENCH_READY): requirements-bench.txt $(READY)
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --requirement requirements-bench.txt
+	@touch $@
+
+bench: $(BENCH_READY)
+	$(BIN)/python -m tests.benchmarks $(PARTS) $(if $(PROFILE),--profile "$(PROFILE)")
+
+gpu-record: $(READY)
+	$(BIN)/python -m tests.benchmarks.course --recipes fast handout --variants vanilla perceiver --seeds 0 1 2 \
+		$(if $(PROFILE),--profile "$(PROFILE)",--gpu) --out $(or $(OUT),figures/course-gpu)
 
 data: $(READY)
 	$(BIN)/python -m a5lib.world --seed 0 --people 3000 --phrasings 4 --out data

@@ -101,14 +101,17 @@ class _Attention(nn.Module):
         dropout = self.attn_dropout if self.training else 0.0
         if cache is not None:
             k, v = cache.append(k, v, positions[1])
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible_keys(positions[0], k.size(2)))
-        elif positions[0] is not None:
+        if positions[0] is not None:
             mask = visible_keys(positions[0], k.size(2))
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        elif q.size(2) == k.size(2):
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
         else:
             mask = self.mask[:, :, : q.size(2), : k.size(2)].bool()
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+            y = attend(
+                q, k, v, mask, dropout
+            )  # there, the fused version's backward pass is four times slower
+        elif positions[0] is None and q.size(2) == k.size(2):
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
+        else:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         y = y.transpose(1, 2).flatten(2)  # (B, H, Q, D) -> (B, Q, C)
         return self.resid_drop(self.proj(y))

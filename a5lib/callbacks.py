@@ -107,20 +107,22 @@ class TensorBoard:
 class StateSaver:
     """Writes the run's full state every `seconds`, and once more when asked to stop.
 
-    When `stop` is set, the step under way is ended and saved, then `KeyboardInterrupt` leaves the loop.
+    When `stop` is set, the step under way is ended and saved, then `KeyboardInterrupt` leaves the loop. Of
+    several ranks the first writes, the others have no `state`; one that is asked to stop stops them all.
     """
 
-    def __init__(self, state: RunState, seconds: float):
+    def __init__(self, state: RunState | None, seconds: float):
         self.state, self.seconds, self.stop = state, seconds, False
         self.saved_at = time.monotonic()
 
     def __call__(self, trainer: Trainer) -> None:
-        if not self.stop and time.monotonic() - self.saved_at < self.seconds:
-            return
-        trainer.require_finite()  # or the last good state would be written over
-        self.state.save(trainer.step, trainer.state_dict())
-        self.saved_at = time.monotonic()
-        if self.stop:
+        with trainer.ranks.watched():
+            stop = trainer.ranks.any(self.stop, next(trainer.model.parameters()).device)
+        if self.state is not None and (stop or time.monotonic() - self.saved_at >= self.seconds):
+            trainer.require_finite()  # or the last good state would be written over
+            self.state.save(trainer.step, trainer.state_dict())
+            self.saved_at = time.monotonic()
+        if stop:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 from a5lib.confidence import agreement_of_sentences
 from a5lib.errors import InputError, run_command
-from a5lib.files import read_json, versions, write_json, write_text
+from a5lib.files import read_object, versions, write_json, write_text
 from a5lib.model import WITH_BOTTLENECK
 from a5lib.pipeline import Pipeline, Stage
 from a5lib.provenance import name_of
@@ -178,7 +178,7 @@ def rows_of(name: str) -> list[Row]:
     """The rows of figures/NAME.json; where it is missing none, and a line that says how to make it."""
     path = ROOT / "figures" / f"{name}.json"
     if path.is_file():
-        return read_json(path)["rows"]
+        return read_object(path, rows=list)["rows"]
     print(f"figures/{name}.json is missing. This makes it: python -m a5lib.experiments {name}")
     return []
 

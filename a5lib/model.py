@@ -228,6 +228,10 @@ class GPT(nn.Module):
         """
         return self.read_out(self.transform(self.embed(idx)), targets)
 
+    def n_targets(self, idx: Tensor, targets: Tensor) -> int:
+        """How many targets the mean loss of `forward` is taken over."""
+        return int((targets != PAD_ID).sum())
+
     def next_logits(self, idx: Tensor, lengths: Tensor) -> Tensor:
         """(B, V): the logits of what follows each row of ids (B, T), whose `lengths` are (B,)."""
         logits, _ = self(idx)
@@ -320,6 +324,11 @@ class PerceiverAR(GPT):
         if targets is not None and latents is not None:
             targets = targets.gather(1, latents)
         return self.read_out(x, targets)
+
+    def n_targets(self, idx: Tensor, targets: Tensor) -> int:
+        """As in `GPT`: those of the latents alone."""
+        latents = self.latents(idx)
+        return super().n_targets(idx, targets if latents is None else targets.gather(1, latents))
 
     def next_logits(self, idx: Tensor, lengths: Tensor) -> Tensor:
         """(B, V): as in `GPT`; a row's last real position is its last real latent."""

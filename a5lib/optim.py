@@ -1,4 +1,4 @@
-"""Optimizers and learning rates: AdamW as in the handout, and Muon in fp32 for the fast recipe.
+"""Optimizers and learning rates: AdamW as in the handout, and Muon for the fast recipe.
 
 Knows nothing about models beyond the names and shapes of their parameters.
 """
@@ -14,10 +14,11 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Push the singular values of each matrix of a stack (N, rows, columns) towards 1, in fp32.
+    """Push the singular values of each matrix of a stack (N, rows, columns) towards 1.
 
     The quintic Newton–Schulz iteration of Muon, X <- aX + (bA + cA²)X with A = XXᵀ. One batched product
-    serves all matrices of a shape; torch's own Muon computes in bf16, which is slow on CPUs without it.
+    serves all matrices of a shape, in their own type; torch's Muon goes one by one, always in bf16, which is
+    slow on CPUs without it.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrices.size(-2) <= matrices.size(-1)
@@ -34,11 +35,19 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalized (Jordan et al. 2024), with decoupled weight decay, for weight matrices.
 
     Parameters of one shape are stepped together as one stack. The step is scaled by
-    sqrt(max(1, rows / columns)), so that one rate fits all shapes.
+    sqrt(max(1, rows / columns)), so that one rate fits all shapes. Its direction is computed in `dtype`.
     """
 
-    def __init__(self, params, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self,
+        params,
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self) -> None:
@@ -57,7 +66,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
         rows, columns = params[0].shape
-        update = orthogonalize(nesterov) * math.sqrt(max(1, rows / columns))
+        update = orthogonalize(nesterov.to(self.dtype)).to(nesterov.dtype) * math.sqrt(max(1, rows / columns))
         torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(params, list(update), alpha=-group["lr"])
 
@@ -76,8 +85,14 @@ def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     return groups
 
 
-def build_optimizers(model: nn.Module, config) -> list[torch.optim.Optimizer]:
-    """The optimizers of a `TrainConfig`: AdamW, or Muon for the blocks' matrices and AdamW for the rest."""
+def build_optimizers(
+    model: nn.Module, config, dtype: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
+    """The optimizers of a `TrainConfig`: AdamW, or Muon for the blocks' matrices and AdamW for the rest.
+
+    Args:
+        dtype: what Muon computes its directions in.
+    """
     groups = parameter_groups(model)
     decayed = groups["head"] if config.muon_lr else groups["matrices"] + groups["head"]
     adamw = torch.optim.AdamW(
@@ -91,7 +106,8 @@ def build_optimizers(model: nn.Module, config) -> list[torch.optim.Optimizer]:
     )
     if not config.muon_lr:
         return [adamw]
-    return [Muon(groups["matrices"], lr=config.muon_lr, weight_decay=config.weight_decay), adamw]
+    muon = Muon(groups["matrices"], lr=config.muon_lr, weight_decay=config.weight_decay, dtype=dtype)
+    return [muon, adamw]
 
 
 def learning_rate_at(config, tokens: int, progress: float) -> float:

@@ -29,6 +29,7 @@ from a5lib.evaluation import Evaluation, evaluate_places, london_baseline
 from a5lib.files import read_object, write_json
 from a5lib.model import GPT, WITH_BOTTLENECK, GPTConfig, Parts, build_model
 from a5lib.perceiver_start import start_on_diagonals
+from a5lib.ranks import ALONE, RankLost, Ranks
 from a5lib.recipes import Recipe, choose_profile, choose_recipe
 from a5lib.run_state import RunState
 from a5lib.trainer import LossNotFinite, Trainer
@@ -70,6 +71,7 @@ def pretraining(
     recipe: Recipe,
     corrupt: Corrupt = corrupt_span,
     device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """A trainer for span corruption on a corpus."""
     config = recipe.pretrain
@@ -78,7 +80,7 @@ def pretraining(
         batches = PaddedBatches(dataset, recipe.batch, config.seed, device)
     else:
         batches = CorruptionBatches(dataset, recipe.batch, config.seed, device)
-    return Trainer(model.to(device), batches, config)
+    return Trainer(model.to(device), batches, config, ranks=ranks)
 
 
 def finetuning(
@@ -88,6 +90,7 @@ def finetuning(
     recipe: Recipe,
     pretrained_on: str | None,
     device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """A trainer for question-answer pairs.
 
@@ -105,7 +108,7 @@ def finetuning(
         )
         replayed = CorruptionBatches(documents, recipe.replay, config.seed, device)
         batches = ReplayBatches(batches, replayed)
-    return Trainer(model.to(device), batches, config)
+    return Trainer(model.to(device), batches, config, ranks=ranks)
 
 
 def run_to_file(
@@ -131,31 +134,43 @@ def run_to_file(
         InputError: no copy of the state is whole; another run is at work there; nowhere to write.
         LossNotFinite: see `Trainer.train`; the last saved state is good, and kept.
     """
+    if not trainer.ranks.first:
+        _follow(trainer)
+        return
     with RunState(path, made_from) as state:
         saver = StateSaver(state, SAVE_SECONDS if save_seconds is None else save_seconds)
         trainer.callbacks = [*callbacks, saver]
-        if resume:
-            _take_up(trainer, state)
-        else:
+        if not resume:
             state.remove()
+        _take_up(trainer, trainer.ranks.from_first(state.load()), state.folder)
         try:
             with saver.on_signals():
                 trainer.train()
-        except LossNotFinite as error:
-            raise LossNotFinite(f"{error} ({state.kept})") from None
+        except (LossNotFinite, RankLost) as error:
+            raise type(error)(f"{error} ({state.kept})") from None
         at_end()
         save_params(trainer.model, path, **made_from)
         state.remove()
 
 
-def _take_up(trainer: Trainer, state: RunState) -> None:
-    saved = state.load()
+def _follow(trainer: Trainer) -> None:
+    """Train beside the first rank, which alone reads and writes files."""
+    saver = StateSaver(None, 0)
+    trainer.callbacks = [saver]
+    with trainer.ranks.watched():
+        saved = trainer.ranks.from_first(None)
+    _take_up(trainer, saved, Path())
+    with saver.on_signals():
+        trainer.train()
+
+
+def _take_up(trainer: Trainer, saved: dict | None, folder: Path) -> None:
     if saved is None:
         return
     try:
         trainer.load_state_dict(saved)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
-        what = f"{state.folder}: its state does not fit this run"
+        what = f"{folder}: its state does not fit this run"
         raise InputError(f"{what}; begin anew with --resume never, or remove the folder") from None
 
 
@@ -368,7 +383,7 @@ def _source(o: Callable) -> str:
 
 _TRAINING_ROOMS = (
     "vocab", "corpus", "dataset", "batches", "attention", "variants", "model", "perceiver_start", "optim",
-    "trainer",
+    "precision", "ranks", "trainer",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Profile:
     Attributes:
         data: the folder of `data/` in which a file is looked up when it is not in the working directory.
         epochs: passes over the corpus in pretraining, fast recipe.
+        readings: documents that pretraining reads at least: a small corpus is read more often.
         tokens: characters in a batch of pretraining, fast recipe.
     """
 
@@ -35,6 +36,7 @@ class Profile:
     data: str
     epochs: float
     tokens: int
+    readings: int = 0
     block_size: int = 128
 
     @property
@@ -55,7 +57,7 @@ PROFILES = {
     for profile in (
         Profile("smoke", 2, 4, 64, 32, "quick", epochs=0.5, tokens=2048),
         Profile("quick", 4, 4, 128, 64, "quick", epochs=27, tokens=2048),
-        Profile("full", 4, 8, 256, 64, ".", epochs=80, tokens=8192),
+        Profile("full", 4, 8, 256, 64, ".", epochs=52, tokens=4096, readings=617_000),
     )
 }
 
@@ -121,10 +123,11 @@ class Recipe:
         return replace(self, pretrain=pretrain, finetune=finetune, more_for_perceiver=False)
 
 
-def fast_recipe(profile: Profile) -> Recipe:
+def fast_recipe(profile: Profile, n_documents: int) -> Recipe:
     """Muon for the blocks' matrices, batches by length, truncations skewed to the long side."""
     smoke = profile.name == "smoke"
-    pretrain = TrainConfig(max_epochs=profile.epochs, lr=3e-3, muon_lr=0.02, decay=0.8)
+    epochs = max(profile.epochs, round(profile.readings / max(1, n_documents)))
+    pretrain = TrainConfig(max_epochs=epochs, lr=3e-3, muon_lr=0.02, decay=0.8, precision="auto")
     finetune = replace(pretrain, max_epochs=1 if smoke else 5, lr=1.5e-4, muon_lr=1e-3, decay=1.0)
     return Recipe(
         name="fast",
@@ -188,7 +191,7 @@ def choose_recipe(name: str, profile: Profile, n_documents: int, seed: int = 0) 
     """
     if name not in RECIPES:
         raise InputError(f"recipe {name!r}: there are {', '.join(RECIPES)}")
-    recipe = fast_recipe(profile) if name == "fast" else handout_recipe(profile, n_documents)
+    recipe = fast_recipe(profile, n_documents) if name == "fast" else handout_recipe(profile, n_documents)
     stages = ("pretrain", "finetune", "scratch")
     return replace(recipe, **{stage: replace(getattr(recipe, stage), seed=seed) for stage in stages})
 

@@ -8,10 +8,14 @@
 
 The corpus always comes third: it defines the vocabulary. A data file that is not in the working
 directory is looked up in the profile's data folder. Everything is checked before any long work begins.
+
+Several processes train together under `torchrun --nproc_per_node=N -m a5lib.run …`; the first one writes.
 """
 
 import argparse
 import math
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,6 +36,7 @@ from a5lib.pipeline import (
     run_to_file,
     sha256,
 )
+from a5lib.ranks import RankLost, device_of_this_rank, joined, ranks_of_this_job
 from a5lib.recipes import (
     HANDOUT_FINETUNE_LR,
     HANDOUT_PRETRAIN_LR,
@@ -79,11 +84,26 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of the three functions.
+    """Run one of the three functions; of several processes only the first says what is wrong.
 
     Raises:
         InputError: anything wrong with the arguments or the files; nothing has been written then.
     """
+    try:
+        return _main(argv)
+    except RankLost:
+        raise
+    except InputError:
+        if not ranks_of_this_job().first:
+            time.sleep(SECONDS_TO_SPEAK)  # torchrun ends all processes as soon as one has ended
+            sys.exit(2)
+        raise
+
+
+SECONDS_TO_SPEAK = 20
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     args.device = args.device or default_device()
     args.profile = choose_profile(args.profile or "")
@@ -94,7 +114,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.documents:
         raise InputError(f"{args.pretrain_corpus_path}: holds no document; one biography a line is expected")
     args.vocab = CharVocab(args.corpus)
-    {"pretrain": pretrain, "finetune": finetune, "evaluate": evaluate}[args.function](args)
+    args.ranks = ranks_of_this_job()
+    args.device = device_of_this_rank(args.device)
+    if args.function == "evaluate":
+        evaluate(args)  # quick enough for one
+        return 0
+    with joined(args.ranks, args.device):
+        {"pretrain": pretrain, "finetune": finetune}[args.function](args)
     return 0
 
 
@@ -154,7 +180,7 @@ def pretrain(args: argparse.Namespace) -> None:
     """Span corruption on the corpus."""
     recipe = _recipe(args)
     model = _saved_model(args) if args.reading_params_path else _fresh_model(args, recipe)
-    trainer = pretraining(model, args.vocab, args.corpus, recipe, device=args.device)
+    trainer = pretraining(model, args.vocab, args.corpus, recipe, device=args.device, ranks=args.ranks)
     _train(args, trainer, {"corpus": sha256(args.corpus)})
 
 
@@ -165,7 +191,7 @@ def finetune(args: argparse.Namespace) -> None:
     pretrained = bool(args.reading_params_path)
     model = _saved_model(args) if pretrained else _fresh_model(args, recipe)
     text = args.corpus if pretrained else None
-    trainer = finetuning(model, args.vocab, questions, recipe, text, args.device)
+    trainer = finetuning(model, args.vocab, questions, recipe, text, args.device, args.ranks)
     _train(args, trainer, {"corpus": sha256(args.corpus), "questions": sha256(repr(questions))})
 
 
@@ -182,11 +208,12 @@ def _train(args: argparse.Namespace, trainer: Trainer, data: dict[str, str]) -> 
         "started_from": _sha256_of(args.reading_params_path),
         "characters": "".join(args.vocab.characters),
     }
-    callbacks = [
-        ProgressBar(f"{args.function} {args.variant}"),
-        TensorBoard(f"expt/{args.tb_expt_name}/{args.function}_{args.variant}"),
-    ]
-    path = Path(args.writing_params_path)
+    path, callbacks = Path(args.writing_params_path), []
+    if args.ranks.first:
+        callbacks = [
+            ProgressBar(f"{args.function} {args.variant}"),
+            TensorBoard(f"expt/{args.tb_expt_name}/{args.function}_{args.variant}"),
+        ]
     try:
         run_to_file(trainer, path, made_from, callbacks, args.save_seconds, resume=args.resume == "auto")
     except OtherRun as error:  # the corpus may be another one than before, found in the data folder
@@ -195,10 +222,11 @@ def _train(args: argparse.Namespace, trainer: Trainer, data: dict[str, str]) -> 
         flag = f"--{args.function}_lr"
         lower = getattr(args, f"{args.function}_lr") / 2
         raise InputError(f"{error}; for instance {flag} {lower:g} --resume never") from None
-    print(
-        f"{path}: {trainer.step} steps, {trainer.real_tokens:,} characters in {trainer.seconds:.0f} s, "
-        f"last loss {trainer.loss:.3f}"
-    )
+    if args.ranks.first:
+        print(
+            f"{path}: {trainer.step} steps, {trainer.real_tokens:,} characters in {trainer.seconds:.0f} s, "
+            f"last loss {trainer.loss:.3f}"
+        )
 
 
 def _sha256_of(path: str | None) -> str | None:
@@ -209,6 +237,8 @@ def _sha256_of(path: str | None) -> str | None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Answer the questions, write the answers, print the score where places are given."""
+    if not args.ranks.first:
+        return
     questions = read_questions(find_file(args.eval_corpus_path, args.profile.folder))
     model = _saved_model(args).to(args.device)
     evaluation = evaluate_places(model, args.vocab, questions)

@@ -8,7 +8,7 @@ like one that was not.
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from a5lib.batches import Batch, epoch_seed
 from a5lib.errors import InputError
 from a5lib.optim import build_optimizers, learning_rate_at
+from a5lib.precision import DTYPES, Precision, choose_precision
+from a5lib.ranks import ALONE, Ranks
 from a5lib.vocab import PAD_ID
 
 
@@ -39,6 +41,7 @@ class TrainConfig:
 
     `max_epochs` may be a fraction: 1.5 stops in the middle of the second epoch. `muon_lr` 0 means
     AdamW for all parameters. `max_steps` 0 means no limit; with one, the schedule is not shortened.
+    `precision` is one of `precision.DTYPES`, or `auto` for what the device is fastest with.
     """
 
     max_epochs: float
@@ -53,6 +56,7 @@ class TrainConfig:
     final_tokens: int = 0
     max_steps: int = 0
     seed: int = 0
+    precision: str = "fp32"
 
     def __post_init__(self):
         for name in ("max_epochs", "lr", "clip", "decay"):
@@ -62,6 +66,8 @@ class TrainConfig:
             raise InputError(f"seed {self.seed}: must be a whole number from 0 to {2**32 - 1}")
         if self.schedule not in ("linear", "cosine"):
             raise InputError(f"schedule {self.schedule!r}: must be linear or cosine")
+        if self.precision not in ("auto", *DTYPES):
+            raise InputError(f"precision {self.precision!r}: must be auto or one of {', '.join(DTYPES)}")
 
 
 class Trainer:
@@ -70,8 +76,10 @@ class Trainer:
     Args:
         model: `model(x, y)` returns (logits, loss).
         callbacks: called with the trainer after every step.
+        ranks: the processes that train together. With more than one, `model.n_targets(x, y)` must say how
+            many targets the mean loss of `model(x, y)` is taken over.
 
-    `tokens` counts target positions, `real_tokens` those that are no padding.
+    `tokens` counts target positions, `real_tokens` those that are no padding, of all ranks together.
     """
 
     def __init__(
@@ -80,9 +88,12 @@ class Trainer:
         batches: Batches,
         config: TrainConfig,
         callbacks: Sequence[Callable[["Trainer"], None]] = (),
+        ranks: Ranks = ALONE,
     ):
         self.model, self.batches, self.config, self.callbacks = model, batches, config, callbacks
-        self.optimizers = build_optimizers(model, config)
+        self.ranks, self.wrapped = ranks, ranks.wrap(model)
+        self.precision = self._choose_precision()
+        self.optimizers = build_optimizers(model, config, self.precision.for_directions)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
         self.epoch = self.position = self.step = self.tokens = self.real_tokens = 0
         self.batches_in_epoch = 0
@@ -90,11 +101,29 @@ class Trainer:
         self.loss = math.nan
         self.lr = self.progress = self.seconds = 0.0
 
+    def _choose_precision(self) -> Precision:
+        name = self.config.precision
+        first = next(self.model.parameters())
+        return Precision(
+            choose_precision(first.device, first.size(-1)) if name == "auto" else name, first.device
+        )
+
     def train(self) -> None:
         """Run until the configured end; the model is left in evaluation mode.
 
         Raises:
             LossNotFinite: the loss, the gradient or a weight is no longer a finite number.
+        """
+        for _ in self.steps():
+            pass
+        self.require_finite()
+        self.model.eval()
+
+    def steps(self) -> Iterator[None]:
+        """Train, and come back after each step and its callbacks.
+
+        Raises:
+            LossNotFinite: the loss or the gradient is no longer a finite number.
         """
         self.model.train()
         started = time.monotonic() - self.seconds
@@ -103,8 +132,7 @@ class Trainer:
             self.seconds = time.monotonic() - started
             for callback in self.callbacks:
                 callback(self)
-        self.require_finite()
-        self.model.eval()
+            yield
 
     def _remaining(self):
         """The batches still to come, from `epoch` and `position` on; keeps both up to date."""
@@ -139,18 +167,31 @@ class Trainer:
         self._set_learning_rate()
         # Dropout draws from torch's own generator. Seeding it by the step makes a step the same
         # whether or not the run was interrupted before it.
-        with _seeded(epoch_seed(self.config.seed, self.step), x.device):
-            _, loss = self.model(x, y)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.loss = loss.item()
+        with _seeded(self._seed_of_step(), x.device), self.ranks.watched():
+            loss = self._loss_of_own_rows(x, y)
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            norm = self.precision.backward(loss, self.optimizers, self.config.clip, self.model)
+            self.loss = self.ranks.mean(loss).item()
         for name, value in (("loss", self.loss), ("gradient's norm", norm.item())):
-            if not math.isfinite(value):  # seen before the weights are spoiled
+            may_be = self.precision.may_overflow and name != "loss"
+            if not (may_be or math.isfinite(value)):  # seen before the weights are spoiled
                 raise LossNotFinite(f"the {name} is {value} at step {self.step}: try a smaller learning rate")
-        for optimizer in self.optimizers:
-            optimizer.step()
+        self.precision.step(self.optimizers)
+
+    def _seed_of_step(self) -> int:
+        # Each rank drops out others of its rows' numbers.
+        return epoch_seed(self.config.seed, self.step) + (self.ranks.rank << 40)
+
+    def _loss_of_own_rows(self, x: Tensor, y: Tensor) -> Tensor:
+        """The mean loss over this rank's rows, weighted so that the mean over ranks is the whole batch's."""
+        weight, rows = 1.0, self.ranks.own_rows(len(x))
+        if not self.ranks.alone:
+            own, all_targets = self.model.n_targets(x[rows], y[rows]), self.model.n_targets(x, y)
+            weight = self.ranks.weight(len(x), own, all_targets)
+        with self.precision.autocast():
+            _, loss = self.wrapped(x[rows], y[rows])
+        return loss * weight
 
     def require_finite(self) -> None:
         """Check the weights: a step that was too long shows in the next loss only.
@@ -175,6 +216,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "precision": self.precision.scaler.state_dict(),
             "counters": {name: getattr(self, name) for name in self._COUNTERS},
             "callbacks": {name: callback.state_dict() for name, callback in self._remembering().items()},
         }
@@ -184,6 +226,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self.precision.scaler.load_state_dict(state["precision"])
         for name in self._COUNTERS:
             value = state["counters"][name]
             if type(value) is not type(getattr(self, name)):

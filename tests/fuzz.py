@@ -32,9 +32,16 @@ from fuzz_inputs import ODD_TENSORS, command_lines, damaged, distorted, json_byt
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from a5lib import corpus, dataset, london_baseline, pipeline, run, series, world
+from a5lib import corpus, dataset, experiments, london_baseline, pipeline, run, series, world
 from a5lib.batches import CorruptionBatches, PaddedBatches
 from a5lib.checkpoint import load_model, save_params
+from a5lib.classroom import progress
+from a5lib.classroom.grading import scoring
+from a5lib.classroom.grading.attempts import code_of, read_cells
+from a5lib.classroom.grading.handin import NINE
+from a5lib.classroom.grading.handin import read_predictions as read_predictions_of
+from a5lib.classroom.grading.texts import answers_of
+from a5lib.classroom.grading.unpack import unpack
 from a5lib.classroom.notebook import confront
 from a5lib.dataset import CharCorruptionDataset, NameDataset
 from a5lib.errors import InputError, one_line
@@ -50,7 +57,8 @@ MODEL = tiny_model(vocab_size=len(VOCAB), block_size=64, n_layer=1)
 CHARACTERS = "".join(VOCAB.characters)
 INPUTS = {  # the files that are written here to be read
     "wiki.txt", "dev.tsv", "model.params", "model.params.json", "measures.json", "history.json",
-    "predictions.json", "series.json", "01_a.ipynb", "a5.zip", *COPIES,
+    "predictions.json", "series.json", "01_a.ipynb", "a5.zip", "a.predictions", "key.tsv", progress.FILE,
+    "start.json", *COPIES,
 }  # fmt: skip
 MOST_SECONDS = 60  # for one input: some milliseconds, on a machine that is not busy with something else
 
@@ -111,7 +119,7 @@ def read_state(contents: tuple[bytes, bytes]) -> None:
     for name, content in zip(COPIES, contents, strict=True):
         (state_folder("run.params") / name).write_bytes(content)
     with RunState("run.params", {}) as state:
-        pipeline._take_up(trainer(), state)
+        pipeline._take_up(trainer(), state.load(), state.folder)
     assert state.step in (1, 2)
 
 
@@ -122,7 +130,7 @@ def read_states_value(value: Any) -> None:
         (folder / name).unlink(missing_ok=True)
     with RunState("run.params", {}) as state:
         state.save(1, value)
-        pipeline._take_up(trainer(), state)
+        pipeline._take_up(trainer(), state.load(), state.folder)
 
 
 def read_measures(content: bytes) -> None:
@@ -162,6 +170,48 @@ def read_zip(content: bytes) -> None:
     Path("a5.zip").write_bytes(content)
     with mock.patch("pooch.retrieve", lambda *_, **__: "a5.zip"):
         corpus.fetch_course_data("course", "a5.zip", {"wiki.txt": {"0" * 64}})
+
+
+def read_submission(content: bytes) -> None:
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        unpack(io.BytesIO(content), Path(folder))
+
+
+def read_handed_in(content: bytes) -> None:
+    Path("a.predictions").write_bytes(content)
+    read_predictions_of(Path("a.predictions"), 3)
+
+
+def read_handed_in_notebook(content: bytes) -> None:
+    Path("01_a.ipynb").write_bytes(content)
+    answers_of(Path("01_a.ipynb"))
+    for _, source, _ in read_cells(Path("01_a.ipynb")):
+        code_of(source)
+
+
+def read_key(content: bytes) -> None:
+    Path("key.tsv").write_bytes(content)
+    scoring.read_key(Path("key.tsv"), [corpus.Question("Where was Ana Bell born?", None)])
+
+
+def read_points(content: bytes) -> None:
+    Path(progress.FILE).write_bytes(content)
+    with contextlib.redirect_stdout(io.StringIO()):
+        str(progress.points_so_far(progress.read_record(Path()), {}))
+
+
+def read_rows(content: bytes) -> None:
+    Path("figures/start.json").write_bytes(content)
+    with mock.patch.object(experiments, "ROOT", Path()):
+        experiments.rows_of("start")
+
+
+def good_submission() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (*NINE, "notebooks/01_a.ipynb"):
+            archive.writestr(name, "London\n" * 20)
+    return file.getvalue()
 
 
 def good_zip() -> bytes:
@@ -237,7 +287,8 @@ def targets() -> dict[str, Target]:
     Path("wiki.txt").write_text(TEXT, encoding="utf-8")
     for name in ("dev.tsv", corpus.TRAIN, corpus.DEV, corpus.TEST):
         Path(name).write_text(ROWS, encoding="utf-8")
-    for folder in ("folder", "runs/smoke", "runs/mine", state_folder("run.params"), "notebooks/solved"):
+    folders = ("folder", "runs/smoke", "runs/mine", "notebooks/solved", "figures")
+    for folder in (*folders, state_folder("run.params")):
         Path(folder).mkdir(parents=True)
     cell = {"cell_type": "code", "source": "x", "id": "a", "metadata": {}, "outputs": []}
     cells = [cell | {"execution_count": None}]
@@ -248,11 +299,12 @@ def targets() -> dict[str, Target]:
     tensors, one, two = MODEL.state_dict(), good_state(1), good_state(2)
     odd_state = distorted(dict(tensors), ODD_TENSORS)
     measures = {"made_from": {"seed": 0}, "seconds": {"pretrain": 1.5}, "london": 5.0}
-    progress = {"made_from": {"seed": 0}, "done": {"01_a.ipynb 00": 1.5}}
+    done = {"made_from": {"seed": 0}, "done": {"01_a.ipynb 00": 1.5}}
+    points = {"checks": {"head": {"points": 1.0, "last": "passed"}}, "written": {"3a": {"points": 1.0}}}
     history = {"seconds": 1.5, "points": [{"step": 1, "loss": 2.0}]}
     states = trainer().state_dict()
     whole = {name: states[name] for name in ("model", "counters", "callbacks")}
-    more = {"optimizers": states["optimizers"]}
+    more = {name: states[name] for name in ("optimizers", "precision")}
     odd_whole = distorted(whole).map(lambda value: value | more if isinstance(value, dict) else value)
     copies = st.tuples(damaged(one), st.one_of(st.just(two), damaged(two)))
 
@@ -276,9 +328,15 @@ def targets() -> dict[str, Target]:
         "measures": Target(json_bytes(measures), read_measures, "measures.json"),
         "history": Target(json_bytes(history), read_history, "history.json"),
         "predictions": Target(json_bytes({"a loss": {"predicted": 1}}), read_predictions, "predictions.json"),
-        "progress": Target(json_bytes(progress), read_progress, "series.json"),
+        "progress": Target(json_bytes(done), read_progress, "series.json"),
         "notebook": Target(json_bytes(notebook), read_notebook, "01_a.ipynb"),
         "zip": Target(damaged(good_zip()), read_zip, ""),
+        "submission": Target(damaged(good_submission()), read_submission, ""),
+        "handed_in": Target(damaged(b"London\nOslo\nQuito\n"), read_handed_in, "a.predictions"),
+        "their_notebook": Target(json_bytes(notebook), read_handed_in_notebook, ""),
+        "key": Target(damaged(ROWS.encode()), read_key, "key.tsv"),
+        "points": Target(json_bytes(points), read_points, ""),
+        "rows": Target(json_bytes({"command": "x", "rows": [{"seed": 0}]}), read_rows, "start.json"),
         "command": Target(command_lines({name: words for name, (_, words) in COMMANDS.items()}), run_line),
     }  # fmt: skip
 

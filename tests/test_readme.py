@@ -26,7 +26,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FIGURE = re.compile(r"!\[([^\]]*)\]\((figures/[^)]+)\)")
 PLACES = re.compile(r"`((?:a5lib|tests|notebooks|figures|data)/[\w./-]*)`")
-KNOWN = {"cd", "git", "make", "mkdir", "papermill", "pre-commit", "python", "source", "tensorboard"}
+KNOWN = {"cd", "git", "make", "mkdir", "papermill", "pre-commit", "python", "source", "tensorboard",
+         "torchrun"}
 EXAMPLE = "--variants average"  # a variant that is not there
 LONG = ("a5lib series", "a5lib.sweep", "papermill")
 # Commands that are answered by a script of this test, in the place of the program of that name.
