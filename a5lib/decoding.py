@@ -16,6 +16,8 @@ from a5lib.model import GPT
 from a5lib.vocab import PAD_ID
 
 NOTHING = -1  # in the place of an id: the row was done before
+# Rows decoded at a time. On a CPU few: their lengths are more alike, and what is computed stays in its cache.
+ROWS_ON_CPU, ROWS_ELSEWHERE = 64, 512
 Pick = Callable[[Tensor], Tensor]  # logits (B, V) to ids (B,)
 
 
@@ -31,7 +33,7 @@ def greedy_decode(
     max_new: int = 32,
     stop_id: int | None = None,
     use_cache: bool = True,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     pick: Pick = most_likely,
 ) -> list[list[int]]:
     """The most likely continuation of each prompt, one character at a time.
@@ -40,6 +42,7 @@ def greedy_decode(
         prompts: ids, each (T,) int64, of any lengths.
         stop_id: a row is done after its first `stop_id`; None decodes `max_new` for all.
         use_cache: False recomputes the whole sequence at every step, to compare.
+        batch_size: rows decoded at a time; None takes what suits the device.
         pick: how each step's ids come from its logits; one that draws them makes this sampling.
 
     Returns:
@@ -59,6 +62,8 @@ def greedy_decode(
     model.eval()
     # Like lengths together: a batch is as wide as its longest row.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    if batch_size is None:
+        batch_size = ROWS_ON_CPU if model.tok_emb.weight.device.type == "cpu" else ROWS_ELSEWHERE
     new: list[list[int]] = [[] for _ in prompts]
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
@@ -89,13 +94,21 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache, pick) -> list[lis
 
 
 def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:
-    """Each step's ids (B,): the prompts are read once, then one position a row and step."""
+    """Each step's ids (B,): the prompts are read once, what they share by one row, then a position a step."""
     B, T = idx.shape
     block_size = model.config.block_size
     cache = model.new_cache(min(T + max_new, block_size))
     positions = torch.arange(T, device=idx.device).expand(B, T)
-    logits = model.extend(idx, positions, cache)  # (B, T, V)
-    logits = logits[torch.arange(B, device=idx.device), lengths - 1]  # (B, V) after each row's last character
+    shared = _shared_beginning(idx, lengths)  # of questions, `Where was `
+    if shared and B > 1:
+        model.extend(idx[:1, :shared], positions[:1, :shared], cache)
+        for layer in cache:
+            layer.repeat(B)
+    else:
+        shared = 0
+    logits = model.extend(idx[:, shared:], positions[:, shared:], cache)  # (B, T - shared, V)
+    # (B, V): after each row's last character
+    logits = logits[torch.arange(B, device=idx.device), lengths - 1 - shared]
     position = lengths
     while True:
         ids = pick(logits)
@@ -103,6 +116,12 @@ def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: 
         # A row whose block is full stands still; what it would say is not read.
         logits = model.extend(ids[:, None], position.clamp(max=block_size - 1)[:, None], cache)[:, 0]
         position = position + 1
+
+
+def _shared_beginning(idx: Tensor, lengths: Tensor) -> int:
+    """How many characters all rows begin with; each keeps one at least for itself."""
+    same = (idx == idx[:1]).all(dim=0).long().cumprod(dim=0).sum()
+    return min(int(same), int(lengths.min()) - 1)
 
 
 def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:

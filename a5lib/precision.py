@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-WORTHWHILE = 192  # channels; narrower models of this course store fewer facts in bf16 (tests/benchmarks/LOG.md)
+WORTHWHILE = 192  # channels; at 128 bf16 was twice as fast, and its answers worse (tests/benchmarks/LOG.md)
 
 
 def choose_precision(device: str | torch.device, channels: int) -> str:

@@ -58,6 +58,26 @@ def test_batched_equals_one_by_one(variant, use_cache, max_new, stop_id, batch_s
     assert model.training, "left as it was"
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("shared", [1, 4, 9])
+def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(variant, shared, monkeypatch):
+    """Before and across the bottleneck of 5; one prompt is nothing but that beginning and a character."""
+    model = tiny_model(variant, std=1.0, seed=16 if variant == "rope" else 0)
+    begin = torch.randint(2, 11, (shared,), generator=torch.Generator().manual_seed(3))
+    ends = prompts_of_all_lengths(block_size=14 - shared, each=2)
+    prompts = [torch.cat([begin, end]) for end in ends]
+    expected = [plainly(model, prompt, 6, None) for prompt in prompts]
+    read, extend = [], model.extend
+
+    def counted(idx, *more):
+        read.append(tuple(idx.shape))
+        return extend(idx, *more)
+
+    monkeypatch.setattr(model, "extend", counted)
+    assert greedy_decode(model, prompts, 6) == expected
+    assert not read or read[0] == (1, shared), "perceiver_ar computes all again instead"
+
+
 def test_pads_of_a_shorter_row_are_never_seen():
     """The same prompt beside a long one: its padding must not become part of it."""
     model = tiny_model("perceiver", std=0.5, seed=1)
