@@ -1,8 +1,8 @@
 """The figures folder: what cells tagged ``figure:short-name`` show, as ``figures/short-name.png``.
 
 A figure is the last PNG among the outputs of the solved edition's cell, byte for byte: what the README shows
-is what the notebook shows. Other kinds of files in the folder are left alone. Runs nothing, and knows nothing
-of sources.
+is what the notebook shows. A PNG with a JSON file of its name beside it may also be a benchmark's, drawn from
+that file. Other kinds of files in the folder are left alone. Runs nothing, and knows nothing of sources.
 """
 
 import base64
@@ -72,7 +72,8 @@ def figure_faults(root: Path) -> list[str]:
             faults.append(f"figures/{figure.name}.png: is missing; run `make editions`")
         elif _path(root, figure.name).read_bytes() != figure.png:
             faults.append(f"figures/{figure.name}.png: differs from {where}; run `make editions`")
-    there = sorted(path.stem for path in (root / "figures").glob("*.png"))
+    pictures = sorted((root / "figures").glob("*.png"))
+    there = [path.stem for path in pictures if not path.with_suffix(".json").is_file()]
     return faults + [
         f"figures/{name}.png: no cell is tagged for it; remove it" for name in there if not uses[name]
     ]
