@@ -224,7 +224,7 @@ def _train(args: argparse.Namespace, trainer: Trainer, data: dict[str, str]) -> 
         raise InputError(f"{error}; for instance {flag} {lower:g} --resume never") from None
     if args.ranks.first:
         print(
-            f"{path}: {trainer.step} steps, {trainer.real_tokens:,} characters in {trainer.seconds:.0f} s, "
+            f"{path}: {trainer.step} steps, {trainer.real_tokens:,} characters in {trainer.seconds:.1f} s, "
             f"last loss {trainer.loss:.3f}"
         )
 

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"A5_PROFILE": "smoke", "CUDA_VISIBLE_DEVICES": "", "A5_COURSE_DATA": str(ROOT / "data/quick")}
+SMALL = {
+    "A5_PROFILE": "smoke",
+    "CUDA_VISIBLE_DEVICES": "",
+    "OMP_NUM_THREADS": "1",
+    "A5_COURSE_DATA": str(ROOT / "data/quick"),
+}
 
 
 def run(*command, **more):
@@ -37,16 +42,19 @@ def test_ours_against_others_in_one_run(tmp_path):
 
 
 def course(tmp_path, *more, **environment):
+    """On the tiny corpus of `corpus_folder`, which is in `tmp_path`."""
     folders = ("--runs", tmp_path / "runs", "--out", tmp_path / "curve")
-    small = ("--profile", "smoke", "--passes", "0.5", "--parts", "2")
+    small = ("--profile", "smoke", "--passes", "4", "--parts", "2")
+    environment = {"A5_COURSE_DATA": str(tmp_path)} | environment
     return run("tests.benchmarks.course", *small, *folders, *more, **environment)
 
 
-def test_the_curve_of_the_courses_corpus_and_pretraining_that_is_not_repeated(tmp_path):
+def test_the_curve_of_the_courses_corpus_and_pretraining_that_is_not_repeated(corpus_folder):
+    tmp_path = corpus_folder
     done = course(tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "curve.json").read_text())["rows"]
-    assert [row["passes"] for row in rows] == [0.5, 0.25]
+    assert [row["passes"] for row in rows] == [4, 2]
     assert rows[0]["pretraining"] > rows[1]["pretraining"] > 0
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     snapshots = sorted((tmp_path / "runs").rglob("*.params"))
@@ -62,8 +70,8 @@ def test_the_curve_of_the_courses_corpus_and_pretraining_that_is_not_repeated(tm
     ("more", "environment", "says"),
     [((), {"A5_COURSE_DATA": ""}, "A5_COURSE_DATA is not set"), (("--gpu",), {}, "no GPU here")],
 )
-def test_what_is_missing_is_said_in_one_line(tmp_path, more, environment, says):
-    done = course(tmp_path, *more, **environment)
+def test_what_is_missing_is_said_in_one_line(corpus_folder, more, environment, says):
+    done = course(corpus_folder, *more, **environment)
     assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = {
         "training": lambda: throughput.report(corpus, recipe, device, rounds, seconds),
         "answers": lambda: answers.report(corpus, recipe, device, 4 if args.quick else 100),
-        "processes": lambda: processes.report(folder / WIKI, profile.name, 0.1 if args.quick else 1.0),
+        "processes": lambda: processes.report(folder / WIKI, profile.name, 0.5 if args.quick else 1.0),
     }
     figures = {part: make() for part, make in made.items() if part in (args.parts or PARTS)}
     if args.out:
