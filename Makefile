@@ -15,8 +15,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site bench \
-	gpu-record
+.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site
+.PHONY: bench gpu-record
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"

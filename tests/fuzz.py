@@ -196,8 +196,10 @@ def read_key(content: bytes) -> None:
 
 def read_points(content: bytes) -> None:
     Path(progress.FILE).write_bytes(content)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()) as said:
         str(progress.points_so_far(progress.read_record(Path()), {}))
+    if said.getvalue():  # points begin anew, and that is said
+        raise InputError(said.getvalue())
 
 
 def read_rows(content: bytes) -> None:
@@ -335,7 +337,7 @@ def targets() -> dict[str, Target]:
         "handed_in": Target(damaged(b"London\nOslo\nQuito\n"), read_handed_in, "a.predictions"),
         "their_notebook": Target(json_bytes(notebook), read_handed_in_notebook, ""),
         "key": Target(damaged(ROWS.encode()), read_key, "key.tsv"),
-        "points": Target(json_bytes(points), read_points, ""),
+        "points": Target(json_bytes(points), read_points, "progress.json"),
         "rows": Target(json_bytes({"command": "x", "rows": [{"seed": 0}]}), read_rows, "start.json"),
         "command": Target(command_lines({name: words for name, (_, words) in COMMANDS.items()}), run_line),
     }  # fmt: skip

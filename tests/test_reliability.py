@@ -38,7 +38,8 @@ def test_many_kills_and_one_before_each_file_operation():
 
 TARGETS = [
     "corpus", "questions", "params", "tensors", "tensors_alone", "info", "state", "states_value", "measures",
-    "history", "predictions", "progress", "notebook", "zip", "command",
+    "history", "predictions", "progress", "notebook", "zip", "submission", "handed_in", "their_notebook",
+    "key", "points", "rows", "command",
 ]  # fmt: skip
 
 
