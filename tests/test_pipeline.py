@@ -18,6 +18,7 @@ from a5lib.dataset import corrupt_span
 from a5lib.errors import InputError
 from a5lib.model import VARIANTS, Parts
 from a5lib.pipeline import Pipeline, source_of
+from a5lib.recipes import PROFILES, choose_recipe
 from a5lib.trainer import Trainer
 from a5lib.variants import RotaryAttention
 
@@ -35,6 +36,15 @@ def make(corpus_folder, monkeypatch):
 
     made.trained = trained
     return made
+
+
+@pytest.mark.parametrize(
+    ("profile", "documents", "passes"),
+    [("full", 2937, 210), ("full", 12_000, 52), ("quick", 2400, 27), ("quick", 600, 27), ("smoke", 7, 0.5)],
+)
+def test_a_small_corpus_is_read_more_often_where_there_is_time(profile, documents, passes):
+    """2,937 documents are the course's, which the LOG has 210 passes of."""
+    assert choose_recipe("fast", PROFILES[profile], documents).pretrain.max_epochs == passes
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
