@@ -116,6 +116,33 @@ def test_what_does_not_end_is_ended(attempt):
     assert run_check("split_xy", lambda row: (row[:-1], row[1:])).state == PASSED  # no alarm is left
 
 
+class _Slow:
+    """Its finalizer runs long, so that an alarm rings in it."""
+
+    def __del__(self):
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            pass
+
+
+def test_time_that_is_up_in_a_finalizer_is_told_to_nobody_else(monkeypatch):
+    """What is raised there cannot be raised; pytest would make an error of it, a notebook print it."""
+
+    def finalizes(*_, **__):
+        while True:
+            _Slow()
+
+    heard = []
+
+    def hook(unraisable):
+        heard.append(unraisable)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    result = run_check("split_xy", finalizes, seconds=0.3)
+    assert result.state == FAILED and "not done after 0.3 seconds" in result.mistake
+    assert heard == [] and sys.unraisablehook is hook
+
+
 def test_outside_of_the_main_thread_a_loop_is_ended_too():
     results = []
     worker = threading.Thread(target=lambda: results.append(run_check("split_xy", endless, seconds=0.3)))

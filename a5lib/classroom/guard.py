@@ -14,6 +14,7 @@ mode, default type, device and threads, the recursion limit, warning filters, st
 import contextlib
 import ctypes
 import io
+import operator
 import os
 import random
 import signal
@@ -85,6 +86,11 @@ def _summary(frames: list[FrameType]) -> Frames:
     return [traceback.FrameSummary(*place, lookup_line=False) for place in reversed(places)]
 
 
+# The alarm may ring in a finalizer, which cannot raise: there nobody needs to hear of it. A function in C,
+# because one in Python would itself be interrupted.
+UNHEARD = operator.truth
+
+
 class _Alarm:
     """A handler of SIGALRM that interrupts what runs below `_inside`, and nothing else."""
 
@@ -103,6 +109,7 @@ class _Alarm:
             return
         self.stopped = self.stopped or _summary(frames)
         self.rung += 1
+        sys.unraisablehook = UNHEARD
         sys.settrace(_raise_in_handlers)
         for below in frames:
             below.f_trace = _raise_in_handlers
@@ -120,7 +127,7 @@ def _raise_in_handlers(frame: FrameType, event: str, arg: object):
 
 
 def _by_alarm(call: Callable[[], object], seconds: float) -> Ended:
-    alarm, error, tracing = _Alarm(), None, sys.gettrace()
+    alarm, error, tracing, hook = _Alarm(), None, sys.gettrace(), sys.unraisablehook
     handler = signal.signal(signal.SIGALRM, alarm)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN[-1])
     try:
@@ -129,6 +136,7 @@ def _by_alarm(call: Callable[[], object], seconds: float) -> Ended:
         error = raised
     signal.setitimer(signal.ITIMER_REAL, 0)
     sys.settrace(tracing)
+    sys.unraisablehook = hook
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, *timer)
     return error, alarm.stopped
