@@ -118,7 +118,7 @@ bench: $(BENCH_READY)
 
 gpu-record: $(READY)
 	$(BIN)/python -m tests.benchmarks.course --recipes fast handout --variants vanilla perceiver --seeds 0 1 2 \
-		$(if $(PROFILE),--profile "$(PROFILE)",--gpu) --out $(or $(OUT),figures/course-gpu)
+		$(if $(PROFILE),--profile "$(PROFILE)" --parts 1,--gpu) --out $(or $(OUT),figures/course-gpu)
 
 data: $(READY)
 	$(BIN)/python -m a5lib.world --seed 0 --people 3000 --phrasings 4 --out data
