@@ -29,7 +29,7 @@ def run(*command, **more):
 
 
 def test_ours_against_others_in_one_run(tmp_path):
-    done = run("tests.benchmarks", "--quick", "--out", tmp_path / "figures.json")
+    done = run("tests.benchmarks", "training", "answers", "--quick", "--out", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
     medians = figures["training"]["medians"]
@@ -37,7 +37,15 @@ def test_ours_against_others_in_one_run(tmp_path):
     assert ("transformers" in medians) != ("transformers is not installed" in done.stdout)
     assert all(0 < share < 1 for share in figures["training"]["shares"].values())
     assert figures["answers"]["ratio"] > 1
-    losses = [each["loss"] for each in figures["processes"].values()]
+
+
+@pytest.mark.slow
+def test_one_process_and_two(tmp_path):
+    done = run("tests.benchmarks", "processes", "--quick", "--out", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())["processes"]
+    assert all(each["rate"] > 0 for each in figures.values())
+    losses = [each["loss"] for each in figures.values()]
     assert losses[1] == pytest.approx(losses[2], abs=2e-3), "two processes learn what one does"
 
 

@@ -54,8 +54,7 @@ def test_the_ranks_losses_average_to_the_whole_batchs(targets, size):
     assert average == pytest.approx(whole)
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "perceiver_ar"])
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(("variant", "size"), [("vanilla", 3), ("perceiver_ar", 2)])
 def test_several_processes_learn_what_one_does(tmp_path, variant, size):
     """Losses to 1e-5; weights to 2e-3, for Muon's directions magnify the rounding of small gradients."""
     done = start(f"--nproc_per_node={size}", JOB, variant, tmp_path)
