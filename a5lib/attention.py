@@ -63,6 +63,10 @@ class KeyValueCache:
         self.v.scatter_(2, slot, v)
         return self.k[:, :, :-1], self.v[:, :, :-1]
 
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but these (N,)."""
+        self.k, self.v = self.k[rows], self.v[rows]
+
     def repeat(self, B: int) -> None:
         """Let B rows go on from what one row has stored."""
         self.k, self.v = (stored.expand(B, -1, -1, -1).contiguous() for stored in (self.k, self.v))

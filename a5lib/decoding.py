@@ -83,7 +83,7 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache, pick) -> list[lis
     room = model.config.block_size - lengths
     done = torch.zeros_like(lengths, dtype=torch.bool)
     columns = []
-    for n, step in zip(range(max_new), steps(model, idx, lengths, max_new, pick), strict=False):
+    for n, step in zip(range(max_new), steps(model, idx, lengths, max_new, pick, done), strict=False):
         columns.append(step.masked_fill(done | (n >= room), NOTHING))
         done |= (step == stop_id) if stop_id is not None else False
         done |= n + 1 >= room  # nothing more fits
@@ -93,8 +93,13 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache, pick) -> list[lis
     return [[i for i in row if i != NOTHING] for row in new]
 
 
-def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:
-    """Each step's ids (B,): the prompts are read once, what they share by one row, then a position a step."""
+def _cached_steps(
+    model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick, done: Tensor
+) -> Iterator[Tensor]:
+    """Each step's ids (B,): the prompts are read once, what they share by one row, then a position a step.
+
+    `done` (B,), which the caller keeps up to date, says which rows' ids are no longer asked for.
+    """
     B, T = idx.shape
     block_size = model.config.block_size
     cache = model.new_cache(min(T + max_new, block_size))
@@ -109,10 +114,17 @@ def _cached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: 
     logits = model.extend(idx[:, shared:], positions[:, shared:], cache)  # (B, T - shared, V)
     # (B, V): after each row's last character
     logits = logits[torch.arange(B, device=idx.device), lengths - 1 - shared]
-    position = lengths
+    position, rows = lengths, torch.arange(B, device=idx.device)
     while True:
         ids = pick(logits)
-        yield ids
+        yield torch.full_like(lengths, PAD_ID).index_copy(0, rows, ids)
+        going_on = ~done[rows]
+        # Where half of the rows are done, go on without them. If ids are drawn, all rows draw on, so that
+        # what one gets does not depend on when others end.
+        if pick is most_likely and 2 * int(going_on.sum()) <= len(rows):
+            rows, ids, position = rows[going_on], ids[going_on], position[going_on]
+            for layer in cache:
+                layer.keep(going_on)
         # A row whose block is full stands still; what it would say is not read.
         logits = model.extend(ids[:, None], position.clamp(max=block_size - 1)[:, None], cache)[:, 0]
         position = position + 1
@@ -124,7 +136,9 @@ def _shared_beginning(idx: Tensor, lengths: Tensor) -> int:
     return min(int(same), int(lengths.min()) - 1)
 
 
-def _uncached_steps(model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick) -> Iterator[Tensor]:
+def _uncached_steps(
+    model: GPT, idx: Tensor, lengths: Tensor, max_new: int, pick: Pick, done: Tensor
+) -> Iterator[Tensor]:
     """The same ids, from the whole sequence at every step."""
     B, T = idx.shape
     block_size = model.config.block_size
