@@ -52,6 +52,7 @@ from a5lib.trainer import LossNotFinite, Trainer
 from a5lib.vocab import CharVocab
 
 DEFAULT_BOTTLENECK = 32  # the handout's
+SECONDS_TO_SPEAK = 20  # for the first of several processes: torchrun ends all as soon as one has ended
 
 
 def parser() -> Parser:
@@ -95,12 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
     except InputError:
         if not ranks_of_this_job().first:
-            time.sleep(SECONDS_TO_SPEAK)  # torchrun ends all processes as soon as one has ended
+            time.sleep(SECONDS_TO_SPEAK)
             sys.exit(2)
         raise
-
-
-SECONDS_TO_SPEAK = 20
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -117,7 +115,8 @@ def _main(argv: Sequence[str] | None) -> int:
     args.ranks = ranks_of_this_job()
     args.device = device_of_this_rank(args.device)
     if args.function == "evaluate":
-        evaluate(args)  # quick enough for one
+        if args.ranks.first:  # quick enough for one
+            evaluate(args)
         return 0
     with joined(args.ranks, args.device):
         {"pretrain": pretrain, "finetune": finetune}[args.function](args)
@@ -237,8 +236,6 @@ def _sha256_of(path: str | None) -> str | None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Answer the questions, write the answers, print the score where places are given."""
-    if not args.ranks.first:
-        return
     questions = read_questions(find_file(args.eval_corpus_path, args.profile.folder))
     model = _saved_model(args).to(args.device)
     evaluation = evaluate_places(model, args.vocab, questions)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from a5lib.corpus import Question
 from a5lib.model import GPTConfig, build_model
@@ -38,6 +39,25 @@ def tiny_model(variant="vanilla", seed=0, std=0.0, **shape):
             for parameter in model.parameters():
                 parameter.normal_(std=std, generator=torch.Generator().manual_seed(seed))
     return model
+
+
+class FakeModel(nn.Module):
+    """loss = w · mean(x), so its gradient is mean(x)."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Linear(1, 1, bias=False)
+
+    def forward(self, x, y):
+        return None, (self.w.weight * x).mean()
+
+
+class FakeBatches:
+    def __init__(self, *values):
+        self.values = values
+
+    def epoch(self, number):
+        return [(torch.full((1, 2), float(v)), torch.tensor([[3, 0]])) for v in self.values]
 
 
 @pytest.fixture

@@ -45,8 +45,8 @@ def main():
 
     with joined(ranks, "cpu"):
         trainer = trainer_of(variant, ranks)
-        forward = trainer.wrapped.register_forward_pre_hook  # in the middle of a step, the others waiting
-        forward(lambda *_: meet_the_end(trainer))
+        # In the middle of a step, the others waiting.
+        trainer.wrapped.register_forward_pre_hook(lambda *_: meet_the_end(trainer))
         run_to_file(trainer, Path(folder) / "model.params", {"variant": variant}, save_seconds=0)
     if ranks.first:
         print("losses", *losses)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import DOCUMENTS, tiny_model
+from conftest import DOCUMENTS, FakeBatches, FakeModel, tiny_model
 from torch import nn
 from torch.testing import assert_close
 
@@ -156,25 +156,6 @@ def test_the_seed_decides_and_torchs_own_generator_is_left_alone():
     assert torch.equal(torch.get_rng_state(), state)
     assert same_bits(runs[0], runs[1]) and not same_bits(runs[0], runs[2])
     assert not runs[0].model.training, "a model left in training mode answers with dropout"
-
-
-class FakeModel(nn.Module):
-    """loss = w · mean(x), so its gradient is mean(x)."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Linear(1, 1, bias=False)
-
-    def forward(self, x, y):
-        return None, (self.w.weight * x).mean()
-
-
-class FakeBatches:
-    def __init__(self, *values):
-        self.values = values
-
-    def epoch(self, number):
-        return [(torch.full((1, 2), float(v)), torch.tensor([[3, 0]])) for v in self.values]
 
 
 def test_dropout_draws_anew_in_each_step():

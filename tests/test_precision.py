@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import DOCUMENTS, tiny_model
+from conftest import DOCUMENTS, FakeBatches, FakeModel, tiny_model
 from torch import nn
 from torch.testing import assert_close
 
@@ -63,29 +63,10 @@ def test_every_variant_learns_as_in_fp32(name, variant):
     assert_close(losses[name], losses["fp32"], atol=0.05, rtol=0)
 
 
-class Steep(nn.Module):
-    """loss = w · x, so a gradient of x."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Linear(1, 1, bias=False)
-
-    def forward(self, x, y):
-        return None, (self.w.weight * x).mean()
-
-
-class Values:
-    def __init__(self, *values):
-        self.values = values
-
-    def epoch(self, number):
-        return [(torch.full((1, 1), v), torch.tensor([[3]])) for v in self.values]
-
-
 def test_an_overflow_in_fp16_leaves_its_step_out_and_halves_the_scale():
     """The loss is finite; scaled by 65,536 its gradient is not."""
     seen = []
-    run = Trainer(Steep(), Values(1.0, 1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
+    run = Trainer(FakeModel(), FakeBatches(1.0, 1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
     run.callbacks = [lambda t: seen.append((t.model.w.weight.item(), t.precision.scaler.get_scale()))]
     run.train()
     (first, scale), (second, halved), (third, _) = seen
@@ -95,13 +76,13 @@ def test_an_overflow_in_fp16_leaves_its_step_out_and_halves_the_scale():
 
 def test_fp16_stops_at_a_loss_that_is_no_number():
     with pytest.raises(LossNotFinite, match="the loss is nan at step 2"):
-        Trainer(Steep(), Values(1.0, math.nan), TrainConfig(1, 1e-3, precision="fp16")).train()
+        Trainer(FakeModel(), FakeBatches(1.0, math.nan), TrainConfig(1, 1e-3, precision="fp16")).train()
 
 
 def test_the_scale_is_part_of_the_saved_state():
-    run = Trainer(Steep(), Values(1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
+    run = Trainer(FakeModel(), FakeBatches(1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
     run.train()
-    again = Trainer(Steep(), Values(1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
+    again = Trainer(FakeModel(), FakeBatches(1e35, 1.0), TrainConfig(1, 1e-3, precision="fp16"))
     again.load_state_dict(run.state_dict())
     assert again.precision.scaler.get_scale() == run.precision.scaler.get_scale() < 65_536
 
