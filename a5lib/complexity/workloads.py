@@ -20,14 +20,23 @@ class WrittenOut(TorchFunctionMode):
     """Inside, `F.scaled_dot_product_attention` is `a5lib.attention.attend`: all its operations show."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        q, k, v = args
-        mask = kwargs.get("attn_mask")
-        if mask is None:
-            mask = causal_mask(q.size(-2), k.size(-2)).to(q.device) | (not kwargs.get("is_causal", False))
-        return attend(q, k, v, mask, kwargs.get("dropout_p", 0.0))
+        if func is F.scaled_dot_product_attention:
+            func = _written_out
+        return func(*args, **(kwargs or {}))
+
+
+def _written_out(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+) -> Tensor:
+    """As `F.scaled_dot_product_attention`, its arguments by its names or in its order."""
+    if attn_mask is None:
+        attn_mask = causal_mask(query.size(-2), key.size(-2)).to(query.device) | (not is_causal)
+    return attend(query, key, value, attn_mask, dropout_p)
 
 
 class Run(NamedTuple):
