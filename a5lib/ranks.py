@@ -136,8 +136,15 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(torch.device(device))
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    store, *_ = next(distributed.rendezvous("env://"))
+    backend = "nccl" if device.startswith("cuda") else "gloo"
+    distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size)
     try:
         yield
+        # Who leaves closes connections on which another may still wait for its share of the last sum
+        # (a known race in gloo), so all say that they are done, and wait for all to have said it.
+        with ranks.watched():
+            store.set(f"done {ranks.rank}", "")
+            store.wait([f"done {rank}" for rank in range(ranks.size)])
     finally:
         distributed.destroy_process_group()
