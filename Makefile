@@ -15,13 +15,14 @@ export JUPYTER_PREFER_ENV_PATH := 1
 SERIES_FLAGS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SEED),--seed "$(SEED)") \
 	$(if $(DATA),--data "$(DATA)") $(if $(RUNS),--runs "$(RUNS)") $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
 
-.PHONY: help setup series test nbval test-slow test-order test-colab lint editions experiments data lab site
+.PHONY: help setup series test nbval test-fast test-slow test-order test-colab lint editions experiments data lab site
 .PHONY: bench gpu-record
 
 help:
 	@echo "make series      run every notebook in order; NOTEBOOKS=\"05 07\" PROFILE=smoke|quick|full SEED=0 DATA=folder"
 	@echo "make test        lint, check the notebooks' editions, run the tests and the solved notebooks (smoke)"
 	@echo "make nbval       run the solved notebooks (smoke) and compare the cells tagged for it; NOTEBOOKS=\"05 07\""
+	@echo "make test-fast   the tests that need no kernel and no browser, side by side: what to run after each change"
 	@echo "make test-slow   the tests that take minutes"
 	@echo "make test-order  the fast tests ten times over, in random order"
 	@echo "make test-colab  tests and notebooks with Colab's versions, in .venv-colab; NOTEBOOKS=\"05 07\""
@@ -77,7 +78,7 @@ series: $(READY)
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 600
 SOLVED = $(if $(NOTEBOOKS),$(foreach name,$(NOTEBOOKS),$(call one,$(name))),notebooks/solved)
 one = $(or $(wildcard notebooks/solved/$(1)*.ipynb),$(error no notebook $(1) in notebooks/solved))
-SMOKE = @runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && A5_PROFILE=smoke A5_RUNS="$$runs"
+SMOKE = @runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && export A5_PROFILE=smoke A5_RUNS="$$runs" &&
 
 # One pytest for all, so that its last line counts everything.
 test: lint
@@ -93,11 +94,16 @@ test-colab: $(COLAB_READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
+# With tiny models a second thread costs more than it brings, so each process has one.
+FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow and not notebooks" -n auto --maxprocesses 4
+
+test-fast: $(READY)
+	$(SMOKE) $(FAST) --dist loadscope tests
+
 # A test that needs another one to have run before it, or a quiet machine, shows here.
 test-order: $(READY)
-	@runs="$$(mktemp -d)" && trap 'rm -rf "$$runs"' EXIT && for round in 1 2 3 4 5 6 7 8 9 10; do \
-		A5_PROFILE=smoke A5_RUNS="$$runs" $(BIN)/python -m pytest -q -m "not slow and not notebooks" \
-		--random-order-bucket=global tests || exit 1; done
+	$(SMOKE) for round in 1 2 3 4 5 6 7 8 9 10; do seed="$$(date +%s)"; echo "round $$round, seed $$seed"; \
+		$(FAST) --random-order-bucket=global --random-order-seed="$$seed" tests || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
