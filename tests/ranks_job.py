@@ -6,6 +6,7 @@ word. `stop`: in its third step the second rank is asked to stop.
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -48,6 +49,9 @@ def main():
         # In the middle of a step, the others waiting.
         trainer.wrapped.register_forward_pre_hook(lambda *_: meet_the_end(trainer))
         run_to_file(trainer, Path(folder) / "model.params", {"variant": variant}, save_seconds=0)
+        time.sleep(0.2 * ranks.rank)
+        (Path(folder) / f"done.{ranks.rank}").touch()
+    assert len(list(Path(folder).glob("done.*"))) == ranks.size, "left before all were done"
     if ranks.first:
         print("losses", *losses)
 
