@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 
-from a5lib.classroom.editions_build import repository_address
+from a5lib.classroom.editions_build import folder_of, repository_address
 from a5lib.errors import InputError, run_command
 from a5lib.files import write_text
 
@@ -113,7 +113,7 @@ def start_page(root: Path, titles: dict[str, str], takes: dict[str, str]) -> str
     """site/index.md with its {{words}} filled in, and the table of contents."""
     repository = repository_address(root)
     listed = "\n".join(f"- [{name}](notebooks/{stem}.ipynb) · {takes[stem]}" for stem, name in titles.items())
-    words = {"repository": repository, "name": repository.rsplit("/", 1)[-1], "notebooks": listed}
+    words = {"repository": repository, "name": folder_of(repository), "notebooks": listed}
     words |= {stem[:2]: f"notebooks/{stem}.ipynb" for stem in titles}
     text = (root / "site/index.md").read_text(encoding="utf-8")
     for word, value in words.items():

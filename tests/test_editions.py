@@ -258,6 +258,18 @@ def test_only_changed_code_is_executed_again_and_a_rebuild_gives_the_same_bytes(
     assert len(executed) == 2
 
 
+def test_a_student_edition_in_which_somebody_has_worked_is_not_overwritten(root, monkeypatch):
+    monkeypatch.setattr("a5lib.classroom.editions.execute", pretend_executed)
+    build_all(root)
+    path = root / "notebooks/03_doubling.ipynb"
+    edit(path, '"execution_count": null', '"execution_count": 7')
+    theirs = path.read_bytes()
+    assert any("cells have run; work in a copy" in line for line in check(root))
+    with pytest.raises(InputError, match=r"notebooks/03_doubling\.ipynb: somebody has worked in it"):
+        build_all(root)
+    assert path.read_bytes() == theirs
+
+
 def test_tagged_cells_give_figures_and_cells_that_go_take_theirs_along(drawn, monkeypatch):
     assert figures_of(drawn) == {"one-figure.png": b'"figure one"', "two.png": b'"figure two"'}
     assert check(drawn) == []

@@ -92,6 +92,15 @@ def test_incomplete_work_can_be_handed_in_by_name(folder, capsys):
         assert "perceiver.finetune.params" not in archive.namelist()
 
 
+def test_exercises_that_are_open_are_told_and_keep_nobody_from_handing_in(folder, capsys):
+    assert hand_in() == 0
+    said = capsys.readouterr().err
+    assert "warning: exercises not attempted: 06.ipynb (6); if you worked on copies" in said
+    text = (folder / "notebooks/06.ipynb").read_text("utf-8").replace('raise NotImplementedError', "print")
+    (folder / "notebooks/06.ipynb").write_text(text, encoding="utf-8")
+    assert hand_in() == 0 and "exercises" not in capsys.readouterr().err
+
+
 def test_students_on_windows_can_hand_in():
     code = "import sys; sys.modules['resource'] = sys.modules['pwd'] = None; import a5lib.classroom.submit"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -14,9 +14,9 @@ MINUTES = {
         "04_char_gpt": 1.0,
         "05_birthplaces": 0.6,
         "06_span_corruption": 0.1,
-        "07_pretraining": 4.0,
+        "07_pretraining": 2.6,
         "08_finetuning": 0.6,
-        "09_perceiver": 9.0,
+        "09_perceiver": 6.6,
         "10_retrieved_or_made_up": 0.3,
         "11_variants": 0.4,
     },
@@ -25,7 +25,7 @@ MINUTES = {
 CHOSEN = {"cpu": "quick", "cuda": "full"}
 # Whose models it uses; opened alone, it makes them first.
 NEEDS = {
-    "08_finetuning": ("07_pretraining",),
+    "08_finetuning": ("05_birthplaces", "07_pretraining"),
     "09_perceiver": ("07_pretraining", "08_finetuning"),
     "10_retrieved_or_made_up": ("05_birthplaces", "07_pretraining", "08_finetuning"),
 }

@@ -162,9 +162,15 @@ def build_all(root: Path, names: Sequence[str] = (), run: bool = True, again: bo
     README's table and address are filled in.
 
     Raises:
-        InputError: an unknown name, or a source that breaks a rule.
+        InputError: an unknown name, a source that breaks a rule, or a student edition in which somebody has
+            worked; then nothing is written.
         EditionError: a cell failed; the editions of that notebook stay as they were.
     """
+    for source in sources(root, names):
+        student_path, _ = _editions(root, source)
+        if student_path.exists() and _has_run(_load(student_path)):
+            what = f"{student_path.relative_to(root)}: somebody has worked in it, for cells have run"
+            raise InputError(f"{what}; move it to another folder, or delete it, then build again")
     for source in sources(root, names):
         started, done = time.monotonic(), "outputs kept"
         student, solved = build(source, repository_address(root))
@@ -216,10 +222,14 @@ def _faults(wanted: "NotebookNode", path: Path, source: Path) -> list[str]:
         faults.append(f"is stale from cell {first} on; change the source, then run `make editions`")
     if path.parent.name == "solved":
         return faults + [f"cell {number} did not run, or failed" for number in not_executed(there)]
-    code = [cell for cell in there.cells if cell.cell_type == "code"]
-    if any(cell.outputs or cell.execution_count for cell in code):
-        faults.append("has outputs; run `make editions`")
+    if _has_run(there):
+        faults.append("cells have run; work in a copy, and take this one back by git")
     return faults + [f"cell {number} leaks a solution" for number in leaks(source, there)]
+
+
+def _has_run(notebook: "NotebookNode") -> bool:
+    """Whether a code cell has."""
+    return any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:

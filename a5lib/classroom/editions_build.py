@@ -84,6 +84,11 @@ def repository_address(root: Path) -> str:
         raise InputError(f"{path}: needs a Repository under [project.urls]") from None
 
 
+def folder_of(address: str) -> str:
+    """The folder into which `git clone` puts the repository."""
+    return address.rsplit("/", 1)[-1].removesuffix(".git")
+
+
 def filled_source(source: Path, repository: str) -> "NotebookNode":
     """The source as a notebook: rules checked, metadata canonical, placeholders filled, markers still in."""
     import jupytext

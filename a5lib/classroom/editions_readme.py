@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a5lib.classroom.durations import MINUTES, minutes_alone, span
-from a5lib.classroom.editions_build import BADGE, fill, repository_address
+from a5lib.classroom.editions_build import BADGE, fill, folder_of, repository_address
 from a5lib.classroom.points import PREDICTIONS, QUESTIONS, TABLE
 
 README = "README.md"
@@ -30,10 +30,9 @@ def filled_readme(root: Path, sources: Sequence[Path]) -> str:
         InputError: a pyproject.toml without an address.
     """
     address = repository_address(root)
-    folder = address.rsplit("/", 1)[-1].removesuffix(".git")
     blocks = {
         "notebooks": _table(sources, address) + _remarks(sources),
-        "clone": CLONE.replace("{{repository}}", address).replace("{{folder}}", folder),
+        "clone": CLONE.replace("{{repository}}", address).replace("{{folder}}", folder_of(address)),
     }
     text = (root / README).read_text(encoding="utf-8")
     return BLOCK.sub(lambda block: block[1] + blocks.get(block[2], "") + block[3], text)

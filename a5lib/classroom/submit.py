@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a5lib import __version__
+from a5lib.classroom.editions_build import STUB
 from a5lib.classroom.grading.handin import MODELS, NINE, SAME_ENOUGH, SIDECARS, rerun
 from a5lib.classroom.grading.plain import MB
 from a5lib.classroom.grading.texts import written_answers
@@ -59,6 +60,19 @@ def problems_of(folder: Path, corpus: Corpus, notebooks: Sequence[Path], seed: i
                         f"({SAME_ENOUGH:.0%} are needed); evaluate again"
                     )
     return found
+
+
+def open_exercises(notebooks: Sequence[Path]) -> list[str]:
+    """A line that counts the exercises that hold their placeholder yet, by notebook; none if there are none.
+
+    On Colab a student's notebooks are copies on Drive, and those beside the library are as they came.
+    """
+    # Inside JSON, a quotation mark stands behind a backslash.
+    placeholder = json.dumps(STUB)[1:-1].encode()
+    found = {path.name: path.read_bytes().count(placeholder) for path in notebooks}
+    listed = ", ".join(f"{name} ({count})" for name, count in found.items() if count)
+    hint = "if you worked on copies, as on Colab, name their folder by --notebooks"
+    return [f"exercises not attempted: {listed}; {hint}"] if listed else []
 
 
 def write_archive(path: Path, folder: Path, notebooks: Sequence[Path]) -> list[str]:
@@ -110,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = problems_of(args.folder, corpus, notebooks)
     for problem in problems:
         print(f"error: {problem}" if not args.incomplete else f"warning: {problem}", file=sys.stderr)
+    for line in open_exercises(notebooks):
+        print(f"warning: {line}", file=sys.stderr)
     if problems and not args.incomplete:
         print(
             f"{len(problems)} to mend; nothing was written (--incomplete hands in what is there)",

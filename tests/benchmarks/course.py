@@ -11,6 +11,7 @@ again: to measure another finetuning, pretraining need not be repeated.
 
 import argparse
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -180,12 +181,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--runs", type=Path, default=ROOT / "runs/course", help="where the snapshots are kept"
     )
     parser.add_argument("--out", type=Path, required=True, help="the figures without ending: .json, .png")
+    argv = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
     if args.gpu and not torch.cuda.is_available():
         raise InputError("no GPU here: leave out --gpu to measure on the CPU")
     corpus, profile = course_corpus(), choose_profile(args.profile)
     london = london_baseline(corpus.dev).accuracy
-    made_by = {"versions": versions(), "machine": machine(), "london": london}
+    made_by = {"command": f"{parser.prog} {' '.join(argv)}", "versions": versions(), "machine": machine(), "london": london}
     rows: list[Row] = []
     for name, variant, seed in product(args.recipes, args.variants, args.seeds):
         recipe = choose_recipe(name, profile, len(corpus.documents), seed).for_variant(variant)
