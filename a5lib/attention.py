@@ -22,7 +22,7 @@ def causal_mask(n_query: int, n_key: int | None = None) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
-    """softmax(q kᵀ / √D) v, written out. The layers call torch's fused version of this very function.
+    """softmax(q kᵀ / √D) v, written out. The layers call torch's fused version of it, where that is faster.
 
     Args:
         q: (B, H, Q, D).  k, v: (B, H, K, D).  mask: broadcasts to (B, H, Q, K), True where allowed.

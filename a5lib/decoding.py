@@ -84,7 +84,7 @@ def _decode_batch(model, prompts, max_new, stop_id, use_cache, pick) -> list[lis
     done = torch.zeros_like(lengths, dtype=torch.bool)
     columns = []
     for n, step in zip(range(max_new), steps(model, idx, lengths, max_new, pick, done), strict=False):
-        columns.append(step.masked_fill(done | (n >= room), NOTHING))
+        columns.append(step.masked_fill(done, NOTHING))
         done |= (step == stop_id) if stop_id is not None else False
         done |= n + 1 >= room  # nothing more fits
         if done.all():

@@ -393,7 +393,7 @@ def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | N
     """A freshly initialized model; all its randomness comes from `seed`, torch's own generator is left alone.
 
     Raises:
-        InputError: no such variant, or a perceiver without `bottleneck_dim`.
+        InputError: no such variant, or a perceiver without `bottleneck_dim`, or with too small a one.
     """
     if variant not in MODELS:
         raise InputError(f"{variant!r}: no such variant; there are {', '.join(VARIANTS)}")
@@ -401,6 +401,8 @@ def build_model(variant: str, config: GPTConfig, seed: int = 0, parts: Parts | N
         config = replace(config, bottleneck_dim=None)
     elif config.bottleneck_dim is None:
         raise InputError(f"a {variant} needs a bottleneck_dim")
+    elif variant == "perceiver_ar" and config.bottleneck_dim < 2:
+        raise InputError("bottleneck_dim 1: a perceiver_ar needs 2, for a row's last latent predicts padding")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MODELS[variant](config, parts)

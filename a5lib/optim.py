@@ -62,7 +62,10 @@ class Muon(torch.optim.Optimizer):
 
     def _step_stack(self, params: list[nn.Parameter], group: dict) -> None:
         gradients = [p.grad for p in params]
-        momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
+        for p in params:
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        momenta = [self.state[p]["momentum"] for p in params]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, group["momentum"]))
         rows, columns = params[0].shape
@@ -75,7 +78,8 @@ def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Parameters by how they are to be trained, in the order of their names.
 
     `matrices`: weights of the linear layers inside the blocks. `head`: the output weights.
-    `rest`: embeddings, positions, the Perceiver's basis, layer norms and biases, never decayed.
+    `rest`: embeddings, positions, the Perceiver's basis, the synthesizer's scores, layer norms and biases,
+    never decayed.
     """
     groups: dict[str, list[nn.Parameter]] = {"matrices": [], "head": [], "rest": []}
     linear = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}

@@ -6,6 +6,7 @@ folder named by a hash of all that went in, so that what was trained once is fou
 has changed is made anew. Knows nothing about notebooks or figures.
 """
 
+import contextlib
 import hashlib
 import inspect
 import json
@@ -15,6 +16,7 @@ from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import CodeType
 
 import torch
 
@@ -137,12 +139,18 @@ def run_to_file(
     if not trainer.ranks.first:
         _follow(trainer)
         return
-    with RunState(path, made_from) as state:
+    with contextlib.ExitStack() as held:
+        state = RunState(path, made_from)
+
+        def begin() -> dict | None:
+            held.enter_context(state)
+            if not resume:
+                state.remove()
+            return state.load()
+
         saver = StateSaver(state, SAVE_SECONDS if save_seconds is None else save_seconds)
         trainer.callbacks = [*callbacks, saver]
-        if not resume:
-            state.remove()
-        _take_up(trainer, trainer.ranks.from_first(state.load()), state.folder)
+        _take_up(trainer, trainer.ranks.from_first(begin), state.folder)
         try:
             with saver.on_signals():
                 trainer.train()
@@ -158,7 +166,7 @@ def _follow(trainer: Trainer) -> None:
     saver = StateSaver(None, 0)
     trainer.callbacks = [saver]
     with trainer.ranks.watched():
-        saved = trainer.ranks.from_first(None)
+        saved = trainer.ranks.from_first(lambda: None)
     _take_up(trainer, saved, Path())
     with saver.on_signals():
         trainer.train()
@@ -361,7 +369,8 @@ class Pipeline:
 def source_of(*objects: Callable) -> str:
     """The source of functions and classes that are not the library's, to tell one version from another.
 
-    One that lives in a file counts with the whole file, helpers included.
+    One that lives in a file counts with the whole file. Of one made in a notebook, the functions and classes
+    of other cells that it names count, too; a number that another cell sets does not.
     """
     return "\n".join(_source(o) for o in objects if not o.__module__.startswith("a5lib."))
 
@@ -377,13 +386,29 @@ def _source(o: Callable) -> str:
     if file is not None:
         return Path(file).read_text("utf-8")
     # Made in a notebook. Of a class there, Python finds the source of the methods only.
-    functions = [f for f in vars(o).values() if inspect.isfunction(f)] if inspect.isclass(o) else [o]
-    return "\n".join(map(inspect.getsource, functions))
+    found, ahead = set(), [o]
+    while ahead:
+        each = ahead.pop()
+        known = inspect.isclass(each) or inspect.isfunction(each)
+        if not known or each.__module__ != o.__module__ or each in found:
+            continue
+        found.add(each)
+        if inspect.isclass(each):
+            ahead += [*each.__bases__, *vars(each).values()]
+        else:
+            ahead += [each.__globals__.get(name) for name in _names(each.__code__)]
+    return "\n".join(sorted(map(inspect.getsource, filter(inspect.isfunction, found))))
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names in a function, those in functions within it included."""
+    inner = [_names(constant) for constant in code.co_consts if inspect.iscode(constant)]
+    return set(code.co_names).union(*inner)
 
 
 _TRAINING_ROOMS = (
     "vocab", "corpus", "dataset", "batches", "attention", "variants", "model", "perceiver_start", "optim",
-    "precision", "ranks", "trainer",
+    "precision", "ranks", "trainer", "pipeline",
 )  # fmt: skip
 
 

@@ -34,8 +34,8 @@ def _cpu_has_bf16() -> bool:
 class Precision:
     """One of `DTYPES` by name, on a device: the context of the forward pass, and the step after it.
 
-    fp16 has no numbers under 6e-8, so there the loss is scaled up before the backward pass; a step whose
-    gradient overflows is left out, and the scale halved.
+    fp16 has no numbers under 6e-8, so there the loss is scaled up before the backward pass; a step in which
+    any gradient overflows is left out, and the scale halved.
     """
 
     def __init__(self, name: str, device: torch.device):
@@ -57,10 +57,16 @@ class Precision:
             self.scaler.unscale_(optimizer)
         return nn.utils.clip_grad_norm_(model.parameters(), clip)
 
-    def step(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        """Let each optimizer make its step; under fp16 not where a gradient overflowed."""
-        for optimizer in optimizers:
-            self.scaler.step(optimizer)
+    def step(self, optimizers: Sequence[torch.optim.Optimizer], norm: Tensor) -> None:
+        """Let all optimizers make their step, or none where a gradient overflowed.
+
+        Args:
+            norm: of the gradients of them all. The scaler looks at each optimizer's alone, and lets the
+                others step with gradients that were cut to an infinite norm.
+        """
+        if norm.isfinite() or not self.may_overflow:
+            for optimizer in optimizers:
+                self.scaler.step(optimizer)
         self.scaler.update()
 
     @property

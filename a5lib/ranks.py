@@ -7,7 +7,7 @@ process up to rounding. Knows nothing about models, data or files.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +68,23 @@ class Ranks:
         """Whether it is so on any rank."""
         return flag if self.alone else bool(self.mean(torch.tensor(float(flag), device=device)))
 
-    def from_first(self, value: Any) -> Any:
-        """The first rank's value, on all ranks."""
+    def from_first(self, make: Callable[[], Any]) -> Any:
+        """What `make` returns on the first rank, on all of them.
+
+        Raises:
+            InputError: on all ranks, where `make` raises one on the first.
+        """
         if self.alone:
-            return value
-        box = [value]
+            return make()
+        box = [None]
+        if self.first:
+            try:
+                box = [make()]
+            except InputError as error:
+                box = [error]
         distributed.broadcast_object_list(box, src=0)
+        if isinstance(box[0], InputError):
+            raise box[0]
         return box[0]
 
     @contextlib.contextmanager
@@ -102,30 +113,27 @@ def _is_about_others(error: RuntimeError) -> bool:
     return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
 
 
-def _from_torchrun(name: str, default: int) -> int:
-    value = os.environ.get(name, "")
-    return int(value) if value.isdecimal() else default
-
-
 def ranks_of_this_job() -> Ranks:
     """This process's place as torchrun tells it in the environment; alone where it did not start us."""
-    return Ranks(_from_torchrun("RANK", 0), _from_torchrun("WORLD_SIZE", 1))
+    if not distributed.is_torchelastic_launched():
+        return ALONE
+    return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
 
 
 def device_of_this_rank(device: str) -> str:
     """`cuda` as this rank's own GPU; the CPU is everybody's.
 
     Raises:
-        InputError: more processes on this machine than it has GPUs.
+        InputError: more processes on this machine than it has GPUs; raised in each of them.
     """
     if device != "cuda" or ranks_of_this_job().alone:
         return device
-    number, gpus = _from_torchrun("LOCAL_RANK", 0), torch.cuda.device_count()
-    if number >= gpus:
+    gpus = torch.cuda.device_count()
+    if int(os.environ["LOCAL_WORLD_SIZE"]) > gpus:
         raise InputError(
             f"this machine has {gpus} GPUs: give torchrun --nproc_per_node={gpus}, or --device cpu"
         )
-    return f"cuda:{number}"
+    return f"cuda:{os.environ['LOCAL_RANK']}"
 
 
 @contextlib.contextmanager
@@ -140,11 +148,22 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
     backend = "nccl" if device.startswith("cuda") else "gloo"
     distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size)
     try:
-        yield
-        # Who leaves closes connections on which another may still wait for its share of the last sum
-        # (a known race in gloo), so all say that they are done, and wait for all to have said it.
-        with ranks.watched():
-            store.set(f"done {ranks.rank}", "")
-            store.wait([f"done {rank}" for rank in range(ranks.size)])
+        try:
+            yield
+        except KeyboardInterrupt:  # asked to stop, all after the same step
+            _leave_together(ranks, store)
+            raise
+        _leave_together(ranks, store)
     finally:
         distributed.destroy_process_group()
+
+
+def _leave_together(ranks: Ranks, store: distributed.Store) -> None:
+    """Say that this rank is done, and wait for all to have said it.
+
+    Who leaves closes connections on which another may still wait for its share of the last sum (a known race
+    in gloo).
+    """
+    with ranks.watched():
+        store.set(f"done {ranks.rank}", "")
+        store.wait([f"done {rank}" for rank in range(ranks.size)])

@@ -99,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             time.sleep(SECONDS_TO_SPEAK)
             sys.exit(2)
         raise
+    except KeyboardInterrupt:
+        if not ranks_of_this_job().first:
+            sys.exit(130)
+        raise
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -149,7 +153,8 @@ def _require_flags(args: argparse.Namespace) -> None:
 
 def _refuse_overwriting_inputs(args: argparse.Namespace) -> None:
     names = ("pretrain_corpus_path", "finetune_corpus_path", "eval_corpus_path", "reading_params_path")
-    read = {Path(getattr(args, name)).resolve() for name in names if getattr(args, name)}
+    given = [getattr(args, name) for name in names if getattr(args, name)]
+    read = {Path(place, name).resolve() for name in given for place in ("", args.profile.folder)}
     for name in ("writing_params_path", "outputs_path"):
         path = getattr(args, name)
         if path and Path(path).resolve() in read:

@@ -62,6 +62,9 @@ class TrainConfig:
         for name in ("max_epochs", "lr", "clip", "decay"):
             if not 0 < getattr(self, name) <= 1e9:
                 raise InputError(f"{name} {getattr(self, name)}: must be a number above 0, at most 1e9")
+        for name in ("muon_lr", "weight_decay", "max_steps"):
+            if not 0 <= getattr(self, name) <= 1e9:
+                raise InputError(f"{name} {getattr(self, name)}: must be a number from 0 to 1e9")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed {self.seed}: must be a whole number from 0 to {2**32 - 1}")
         if self.schedule not in ("linear", "cosine"):
@@ -177,7 +180,7 @@ class Trainer:
             may_be = self.precision.may_overflow and name != "loss"
             if not (may_be or math.isfinite(value)):  # seen before the weights are spoiled
                 raise LossNotFinite(f"the {name} is {value} at step {self.step}: try a smaller learning rate")
-        self.precision.step(self.optimizers)
+        self.precision.step(self.optimizers, norm)
 
     def _seed_of_step(self) -> int:
         # Each rank drops out others of its rows' numbers.

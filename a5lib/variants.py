@@ -51,7 +51,7 @@ class RotaryAttention(CausalSelfAttention):
     def placed(self, x: Tensor, positions: Tensor | None) -> Tensor:
         """Queries or keys (B, H, T, D), turned by the angles of their positions (B, T)."""
         turn = self.rope_cache[: x.size(2)] if positions is None else self.rope_cache[positions][:, None]
-        return rotate(x, turn[..., 0], turn[..., 1])
+        return rotate(x, turn[..., 0], turn[..., 1]).to(x.dtype)  # turned in fp32, also under autocast
 
 
 class SynthesizerAttention(nn.Module):

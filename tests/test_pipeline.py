@@ -163,12 +163,15 @@ def test_bad_names_and_data_are_refused(make, tmp_path):
 def test_the_source_of_what_a_notebook_defines():
     """Python has no source for a class made in a notebook, only for its methods: this must not end a run."""
     code = "class Own:\n    def forward(self, x):\n        return x + 1\n\ndef own(x):\n    return x + 2\n"
+    code += "\ndef asks(xs):\n    return [own(x) for x in xs], asks\n\nclass Heir(Own):\n    itself = asks\n"
     linecache.cache["<cell 1>"] = (len(code), None, code.splitlines(True), "<cell 1>")
     module = types.ModuleType("notebook")
     exec(compile(code, "<cell 1>", "exec"), module.__dict__)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(__import__("sys").modules, "notebook", module)
         assert "x + 1" in source_of(module.Own) and "x + 2" in source_of(module.own)
+        assert all(text in source_of(module.Heir) for text in ("x + 1", "x + 2", "own(x) for"))
+        assert "x + 1" not in source_of(module.asks)
     assert source_of(corrupt_span) == ""
     assert "An attention that is none" in source_of(Flat)
 

@@ -14,7 +14,7 @@ from a5lib.dataset import CharCorruptionDataset
 from a5lib.errors import InputError
 from a5lib.model import VARIANTS
 from a5lib.optim import Muon
-from a5lib.precision import WORTHWHILE, choose_precision
+from a5lib.precision import WORTHWHILE, Precision, choose_precision
 from a5lib.trainer import LossNotFinite, TrainConfig, Trainer
 
 
@@ -72,6 +72,21 @@ def test_an_overflow_in_fp16_leaves_its_step_out_and_halves_the_scale():
     (first, scale), (second, halved), (third, _) = seen
     assert second == first != third and halved == scale / 2
     assert math.isfinite(third)
+
+
+def test_an_overflow_in_one_optimizers_gradient_leaves_out_the_step_of_all():
+    """The scaler alone would let the other one step."""
+    model = nn.ParameterList([nn.Parameter(torch.ones(2)) for _ in range(2)])
+    optimizers = [torch.optim.SGD([p], lr=0.1) for p in model]
+    precision = Precision("fp16", torch.device("cpu"))
+    scale = precision.scaler.get_scale()
+    for factor, expected in ((1e35, 1.0), (1.0, 0.95)):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        norm = precision.backward(model[0].sum() + factor * model[1].sum(), optimizers, 1.0, model)
+        precision.step(optimizers, norm)
+        assert_close([p.detach() for p in model], [torch.full((2,), expected)] * 2)
+    assert precision.scaler.get_scale() == scale / 2
 
 
 def test_fp16_stops_at_a_loss_that_is_no_number():

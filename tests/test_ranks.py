@@ -16,7 +16,7 @@ from a5lib import ranks as ranks_room
 from a5lib.checkpoint import load_state
 from a5lib.errors import InputError
 from a5lib.model import VARIANTS
-from a5lib.ranks import ALONE, Ranks, device_of_this_rank
+from a5lib.ranks import ALONE, Ranks, device_of_this_rank, ranks_of_this_job
 from a5lib.run_state import RunState
 
 JOB = Path(__file__).with_name("ranks_job.py")
@@ -106,18 +106,41 @@ def test_the_command_line_under_torchrun(corpus_folder):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("a.params: ") == 1
     assert (corpus_folder / "a.params").exists() and not (corpus_folder / "a.params.state").exists()
-    wrong = start(*command, "--writing_params_path", "wiki.txt", cwd=corpus_folder)
-    assert wrong.returncode != 0 and wrong.stderr.count("error: ") == 1, wrong.stderr
+    (corpus_folder / "b.params.state").mkdir()
+    (corpus_folder / "b.params.state/a.state").write_bytes(b"no state")
+    for path, what in (("wiki.txt", "is also read in this run"), ("b.params", "damaged")):
+        wrong = start(*command, "--writing_params_path", path, cwd=corpus_folder)
+        (line,) = [line for line in wrong.stderr.splitlines() if line.startswith("error: ")]
+        assert wrong.returncode != 0 and what in line, wrong.stderr
 
 
-def test_more_processes_than_gpus_is_said(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("LOCAL_RANK", "2")
+@pytest.fixture
+def place(monkeypatch):
+    """Set what torchrun tells the second of four processes, and what a test says of it."""
+
+    def put(**more):
+        told = {"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"} | more
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def test_more_processes_than_gpus_is_said_by_all_so_by_the_first(place, monkeypatch):
     monkeypatch.setattr(ranks_room.torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(InputError, match="this machine has 2 GPUs: give torchrun --nproc_per_node=2"):
-        device_of_this_rank("cuda")
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    for rank in "0123":
+        place(RANK=rank, LOCAL_RANK=rank, LOCAL_WORLD_SIZE="4")
+        with pytest.raises(InputError, match="this machine has 2 GPUs: give torchrun --nproc_per_node=2"):
+            device_of_this_rank("cuda")
+    place(RANK="3", LOCAL_RANK="1", LOCAL_WORLD_SIZE="2")
     assert device_of_this_rank("cuda") == "cuda:1" and device_of_this_rank("cpu") == "cpu"
+
+
+def test_what_other_programs_leave_in_the_environment_makes_no_rank(place, monkeypatch):
+    place()
+    assert ranks_of_this_job() == Ranks(1, 4)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
+    assert ranks_of_this_job() == ALONE
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

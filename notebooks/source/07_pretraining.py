@@ -20,7 +20,7 @@
 # killed, and what the model knows at the end, which is more than it can say.
 #
 # **Needs** nothing; with your `corrupt_span` from 06 it trains on that. **Takes** 40 minutes of yours; pretraining takes
-# about four minutes on two CPU cores and is kept in `runs/`, so the second time it is there at once.
+# about three minutes on two CPU cores and is kept in `runs/`, so the second time it is there at once.
 
 # %% tags=["parameters"]
 profile: str = ""  # smoke, quick or full; empty: full with a GPU, quick without

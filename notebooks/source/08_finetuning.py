@@ -19,7 +19,7 @@
 # Here the two meet: the pretrained model sees the same few questions as the one in 05, about *other* people than those
 # in the exam. Then it answers for people about whom it was never asked.
 #
-# **Needs** the pretrained model of 07; where there is none it is trained first (about four minutes on two CPU cores).
+# **Needs** the models of 05 and 07; where there are none they are trained first (about three minutes on two CPU cores).
 # **Takes** 40 minutes of yours; the machine works about a minute.
 
 # %% tags=["parameters"]

@@ -19,7 +19,7 @@
 # those, and spreads the result out again. You build the two layers that do it. Then three questions that a saving
 # should always be asked: what can the model no longer see, what can it no longer learn, and how much is saved really?
 #
-# **Needs** the models of 07 and 08, or makes them. **Takes** 100 minutes of yours. Two pretrainings take about four
+# **Needs** the models of 07 and 08, or makes them. **Takes** 100 minutes of yours. Two pretrainings take about three
 # minutes each on two CPU cores, the rest of the machine's work about a minute.
 
 # %% tags=["parameters"]

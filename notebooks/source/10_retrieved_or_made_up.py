@@ -19,7 +19,7 @@
 # assignment asks what that means. In a world of our own the question can be measured: we know every line that the
 # model has seen.
 #
-# **Needs** the models of 05, 07 and 08, or makes them. **Takes** 80 minutes of yours; the machine works about a minute.
+# **Needs** the models of 05, 07 and 08, or makes them. **Takes** 80 minutes of yours; the machine works half a minute.
 
 # %% tags=["parameters"]
 profile: str = ""  # smoke, quick or full; empty: full with a GPU, quick without

@@ -19,7 +19,7 @@
 # positions* (RoPE) in 2024. You write the heart of both, see what each can and cannot do, and compare all five models
 # of this course on one page. Then the series ends with your own predictions beside what came out.
 #
-# **Needs** nothing from before. **Takes** 70 minutes of yours; the machine works about a minute.
+# **Needs** nothing from before. **Takes** 70 minutes of yours; the machine works half a minute.
 
 # %% tags=["parameters"]
 profile: str = ""  # smoke, quick or full; empty: full with a GPU, quick without

@@ -6,14 +6,13 @@
 On the course's corpus where $A5_COURSE_DATA names it, else on the embedded one.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from a5lib.corpus import WIKI, Corpus
-from a5lib.errors import run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.files import write_json
 from a5lib.pipeline import default_device
 from a5lib.recipes import choose_profile, choose_recipe
@@ -29,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         InputError: no such profile, bad data.
     """
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m tests.benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--profile", default="full")
     parser.add_argument("--rounds", type=int, default=5)
@@ -38,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if args.rounds < 1:
+        raise InputError(f"--rounds {args.rounds}: must be at least 1")
     profile = choose_profile("smoke" if args.quick else args.profile)
     folder = Path(os.environ.get("A5_COURSE_DATA") or profile.folder)
     corpus, device = Corpus(folder), default_device()
@@ -49,9 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "answers": lambda: answers.report(corpus, recipe, device, 4 if args.quick else 100),
         "processes": lambda: processes.report(folder / WIKI, profile.name, 0.5 if args.quick else 1.0),
     }
-    figures = {part: make() for part, make in made.items() if part in (args.parts or PARTS)}
-    if args.out:
-        write_json(args.out, {"machine": machine(), "command": " ".join(sys.argv[1:]), **figures})
+    figures = {"machine": machine(), "command": " ".join(sys.argv[1:])}
+    for part in args.parts or PARTS:
+        figures[part] = made[part]()
+        if args.out:
+            write_json(args.out, figures)
     return 0
 
 

@@ -6,6 +6,8 @@ transformers      Hugging Face's GPT-2 of the same shape, padded to the block as
 transformers on our batches    the same model on ours, which hold nearly no padding
 ours, fp32, AdamW              our model and batches without Muon and 16-bit products
 ours              the `fast` recipe as it is
+
+All have that recipe's dropout, so that none draws random numbers which another does not.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,7 +58,7 @@ def _shape(corpus: Corpus, recipe: Recipe) -> dict[str, int]:
 
 def _plain(corpus: Corpus, recipe: Recipe, device: str) -> Step:
     torch.manual_seed(0)
-    model = HandoutGPT(**_shape(corpus, recipe)).to(device)
+    model = HandoutGPT(**_shape(corpus, recipe), dropout=recipe.dropout).to(device)
     batches = _padded(corpus, recipe, device)
 
     def loss_of(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -77,6 +79,9 @@ def _transformers(corpus: Corpus, recipe: Recipe, device: str, padded: bool) -> 
             n_embd=shape["n_embd"],
             n_layer=shape["n_layer"],
             n_head=shape["n_head"],
+            embd_pdrop=recipe.dropout,
+            attn_pdrop=recipe.dropout,
+            resid_pdrop=recipe.dropout,
             bos_token_id=PAD_ID,
             eos_token_id=PAD_ID,
         )
@@ -96,7 +101,6 @@ def _ours(corpus: Corpus, recipe: Recipe, device: str) -> Step:
     recipe = replace(recipe, pretrain=replace(recipe.pretrain, max_epochs=1e6))  # as long as is asked for
     model = new_model("vanilla", recipe, corpus.vocab, None, seed=0)
     trainer = pretraining(model, corpus.vocab, corpus.text, recipe, device=device)
-    trainer.model.train()
     steps = trainer.steps()
 
     def step() -> int:

@@ -9,7 +9,6 @@ have had by stopping pretraining there and then. Snapshots stay in `--runs`, and
 again: to measure another finetuning, pretraining need not be repeated.
 """
 
-import argparse
 import os
 import sys
 import time
@@ -24,9 +23,9 @@ from typing import Any
 import torch
 
 from a5lib.checkpoint import info_path, load_model, save_params
-from a5lib.corpus import Corpus
+from a5lib.corpus import WIKI, Corpus
 from a5lib.display.style import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE
-from a5lib.errors import InputError, run_command
+from a5lib.errors import InputError, Parser, run_command
 from a5lib.evaluation import evaluate_places, london_baseline
 from a5lib.files import read_object, versions, write_json
 from a5lib.model import VARIANTS
@@ -107,7 +106,7 @@ def curve(corpus: Corpus, variant: str, recipe: Recipe, parts: int, folder: Path
 
 def finetuned(corpus: Corpus, variant: str, path: Path, recipe: Recipe) -> Row:
     """Finetune a snapshot: its seconds, and the percentages right on dev and on some of train."""
-    model = load_model(variant, path)
+    model = load_model(variant, path, corpus.vocab)
     trainer = finetuning(model, corpus.vocab, corpus.train, recipe, corpus.text, default_device())
     trainer.train()
     began = time.monotonic()
@@ -165,9 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         InputError: no course corpus, no such profile, no GPU where one is asked for.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.course", description=__doc__.split("\n")[0]
-    )
+    parser = Parser(prog="python -m tests.benchmarks.course", description=__doc__.split("\n")[0])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["vanilla"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=["fast"])
@@ -185,16 +182,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.gpu and not torch.cuda.is_available():
         raise InputError("no GPU here: leave out --gpu to measure on the CPU")
+    if args.parts < 1:
+        raise InputError(f"--parts {args.parts}: must be at least 1, or nothing is kept of the run")
     corpus, profile = course_corpus(), choose_profile(args.profile)
     london = london_baseline(corpus.dev).accuracy
-    made_by = {"command": f"{parser.prog} {' '.join(argv)}", "versions": versions(), "machine": machine(), "london": london}
+    made_by = {"command": " ".join([parser.prog, *argv]), "versions": versions()}
+    made_by |= {"machine": machine(), "london": london}
     rows: list[Row] = []
     for name, variant, seed in product(args.recipes, args.variants, args.seeds):
         recipe = choose_recipe(name, profile, len(corpus.documents), seed).for_variant(variant)
-        if args.passes:
+        if args.passes is not None:
             recipe = replace(recipe, pretrain=replace(recipe.pretrain, max_epochs=args.passes))
         passes = f"{recipe.pretrain.max_epochs:g}-passes"
-        folder = args.runs / f"{profile.name}-{name}-{variant}-{passes}-{args.parts}-parts-seed-{seed}"
+        of = f"{name}-{variant}-{passes}-{args.parts}-parts-seed-{seed}-corpus-{corpus.sha256()[WIKI][:8]}"
+        folder = args.runs / f"{profile.name}-{of}"
         for row in curve(corpus, variant, recipe, args.parts, folder):
             rows.append(row)
             print(row, flush=True)

@@ -1,4 +1,4 @@
-"""The throughput of one process and of two, as torchrun starts them, and whether they learn the same."""
+"""On the CPU, the throughput of one process and of two, as torchrun starts them, and what they learn."""
 
 import os
 import re
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from a5lib.errors import InputError
 
 LINE = re.compile(r"([\d,]+) characters in ([\d.]+) s, last loss ([\d.]+)")
 
@@ -28,11 +30,12 @@ def report(corpus: Path, profile: str, passes: float) -> dict:
 def _run(corpus: Path, profile: str, passes: float, count: int, threads: str) -> dict[str, float]:
     launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={count}"] if count > 1 else []
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, *launcher, "-m", "a5lib.run", "pretrain", "vanilla", str(corpus)]
-        command += ["--profile", profile, "--max_epochs", str(passes), "--writing_params_path", "a.params"]
+        command = [sys.executable, *launcher, "-m", "a5lib.run", "pretrain", "vanilla"]
+        command += [str(corpus.resolve()), "--profile", profile, "--max_epochs", str(passes)]
+        command += ["--device", "cpu", "--writing_params_path", "a.params"]
         environment = {**os.environ, "OMP_NUM_THREADS": threads}
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{count} processes did not train: {done.stderr.strip()}")
     characters, seconds, loss = LINE.search(done.stdout).groups()
     return {"rate": float(characters.replace(",", "")) / float(seconds), "loss": float(loss)}
