@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def _is_about_others(error: RuntimeError) -> bool:
 
 def ranks_of_this_job() -> Ranks:
     """This process's place as torchrun tells it in the environment; alone where it did not start us."""
-    if not distributed.is_torchelastic_launched():
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
         return ALONE
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
 
@@ -150,15 +151,16 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
     try:
         try:
             yield
-        except KeyboardInterrupt:  # asked to stop, all after the same step
-            _leave_together(ranks, store)
+        except KeyboardInterrupt:  # most often all are asked to stop after the same step
+            with contextlib.suppress(RankLost):
+                _leave_together(ranks, store, timedelta(minutes=1))
             raise
-        _leave_together(ranks, store)
+        _leave_together(ranks, store, timedelta(minutes=30))
     finally:
         distributed.destroy_process_group()
 
 
-def _leave_together(ranks: Ranks, store: distributed.Store) -> None:
+def _leave_together(ranks: Ranks, store: "distributed.Store", patience: timedelta) -> None:
     """Say that this rank is done, and wait for all to have said it.
 
     Who leaves closes connections on which another may still wait for its share of the last sum (a known race
@@ -166,4 +168,4 @@ def _leave_together(ranks: Ranks, store: distributed.Store) -> None:
     """
     with ranks.watched():
         store.set(f"done {ranks.rank}", "")
-        store.wait([f"done {rank}" for rank in range(ranks.size)])
+        store.wait([f"done {rank}" for rank in range(ranks.size)], patience)

@@ -52,7 +52,7 @@ scratch = a5.finetune(None, callbacks=[LiveCurve("From scratch")])
 # %%
 my_guess_for_unseen = None
 
-# %%
+# %% tags=["nbval-check-output"]
 from a5lib.evaluation import evaluate_places, wilson_interval
 from a5lib.provenance import name_of, unseen_questions, what_is_told
 
@@ -307,7 +307,7 @@ def auroc(signal, right):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 from a5lib.classroom import check
 
 auroc = check("auroc", auroc)
@@ -420,7 +420,7 @@ def calibration_error(confidence, right, bins=10):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 calibration_error = check("calibration_error", calibration_error)
 
 # %% [markdown]
@@ -496,7 +496,7 @@ def errors_left(signal, right, share):
     ### END SOLUTION
 
 
-# %%
+# %% tags=["nbval-check-output"]
 errors_left = check("errors_left", errors_left)
 
 # %% [markdown]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from a5lib.complexity.workloads import WrittenOut
 from a5lib.corpus import Corpus
 from a5lib.pipeline import new_model, pretraining
 from a5lib.precision import DTYPES, choose_precision
@@ -58,13 +59,16 @@ def matrix_product(dtype: torch.dtype, device: str) -> Callable[[], float]:
 
 
 def operations_per_target(corpus: Corpus, recipe: Recipe, device: str) -> dict[str, float]:
-    """Operations in matrix products for one real target: the model's, and the whole step's."""
+    """Operations in matrix products for one real target: the model's, and the whole step's.
+
+    Attention counts as written out, all its products whole: torch counts none of its fused version on a CPU.
+    """
     model = new_model("vanilla", recipe, corpus.vocab, None, seed=0)
     trainer = pretraining(model, corpus.vocab, corpus.text, recipe, device=device)
     x, y = trainer.batches.epoch(0)[0]
-    with FlopCounterMode(display=False) as of_model:
+    with WrittenOut(), FlopCounterMode(display=False) as of_model:
         trainer.model(x, y)[1].backward()
-    with FlopCounterMode(display=False) as of_step:
+    with WrittenOut(), FlopCounterMode(display=False) as of_step:
         next(trainer.steps())
     return {
         "model": of_model.get_total_flops() / trainer.real_tokens,
