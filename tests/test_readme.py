@@ -47,7 +47,7 @@ def text_of(page):
 def commands_of(text):
     """The commands of a block, one a line, without comments."""
     lines = re.sub(r"\\\n\s*", "", text).split("\n")
-    commands = [re.sub(r"\s+#.*", "", line).strip() for line in lines]
+    commands = [re.sub(r"(^|\s)#.*", "", line).strip() for line in lines]
     return [command for command in commands if command]
 
 
