@@ -149,12 +149,12 @@ def joined(ranks: Ranks, device: str) -> Iterator[None]:
     backend = "nccl" if device.startswith("cuda") else "gloo"
     distributed.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size)
     try:
-        try:
-            yield
-        except KeyboardInterrupt:  # most often all are asked to stop after the same step
-            with contextlib.suppress(RankLost):
-                _leave_together(ranks, store, timedelta(minutes=1))
-            raise
+        yield
+    except KeyboardInterrupt:  # most often all are asked to stop after the same step
+        with contextlib.suppress(RankLost):
+            _leave_together(ranks, store, timedelta(minutes=1))
+        raise
+    else:
         _leave_together(ranks, store, timedelta(minutes=30))
     finally:
         distributed.destroy_process_group()

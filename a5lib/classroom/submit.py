@@ -62,8 +62,8 @@ def problems_of(folder: Path, corpus: Corpus, notebooks: Sequence[Path], seed: i
     return found
 
 
-def open_exercises(notebooks: Sequence[Path]) -> list[str]:
-    """A line that counts the exercises that hold their placeholder yet, by notebook; none if there are none.
+def open_exercises(notebooks: Sequence[Path]) -> str:
+    """A line that counts the exercises that hold their placeholder yet, by notebook; '' if none does.
 
     On Colab a student's notebooks are copies on Drive, and those beside the library are as they came.
     """
@@ -72,7 +72,7 @@ def open_exercises(notebooks: Sequence[Path]) -> list[str]:
     found = {path.name: path.read_bytes().count(placeholder) for path in notebooks}
     listed = ", ".join(f"{name} ({count})" for name, count in found.items() if count)
     hint = "if you worked on copies, as on Colab, name their folder by --notebooks"
-    return [f"exercises not attempted: {listed}; {hint}"] if listed else []
+    return f"exercises not attempted: {listed}; {hint}" if listed else ""
 
 
 def write_archive(path: Path, folder: Path, notebooks: Sequence[Path]) -> list[str]:
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = problems_of(args.folder, corpus, notebooks)
     for problem in problems:
         print(f"error: {problem}" if not args.incomplete else f"warning: {problem}", file=sys.stderr)
-    for line in open_exercises(notebooks):
+    if line := open_exercises(notebooks):
         print(f"warning: {line}", file=sys.stderr)
     if problems and not args.incomplete:
         print(
